@@ -1,0 +1,148 @@
+"""`anadil plan`, `run`, `show` and `compare`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from anadil.artifact import Hashes
+from anadil.commands.init import quickstart
+from anadil.context import Context
+from anadil.errors import UserError
+from anadil.progress import to_stderr
+from anadil.recipe import Recipe, load
+from anadil.stages.plan import Step, plan
+from anadil.stages.run import HASHES, RUN, run, use_threads
+
+MARKS = {"done": "done", "todo": "will run", "partial": "will go on", "stale": "stale"}
+
+
+def find_recipe(name: str) -> Path:
+    """The recipe file: a path, or `quickstart` for the built-in example."""
+    path = Path(name)
+    if name == "quickstart" and not path.exists():
+        return quickstart() / "recipe.toml"
+    return path / "recipe.toml" if path.is_dir() else path
+
+
+def run_recipe(name: str, settings: list[str], folder: Path | None, runs: Path, *, rerun: bool) -> bool:
+    """Run the recipe and print its report; False if a gate failed."""
+    from anadil.evaluate.gates import judge
+    from anadil.report import print_report, write
+
+    path = find_recipe(name)
+    recipe = load(path, settings)
+    folder = folder or runs / recipe.name
+    outcome = run(recipe, path, folder, _context(recipe), rerun=rerun)
+    verdicts = judge(recipe.gates, outcome.metrics.get("evaluate", {}))
+    if outcome.ran or not (folder / "report.html").exists():
+        write(folder, verdicts=[(v.passed, v.text) for v in verdicts])
+        print_report(folder, verdicts=[(v.passed, v.text) for v in verdicts])
+    else:
+        sys.stdout.write(f"Everything is done; nothing to run. Report: {folder / 'report.html'}\n")
+        for verdict in verdicts:
+            sys.stdout.write(f"  gate {'passed' if verdict.passed else 'FAILED'}: {verdict.text}\n")
+    if "export" in recipe.stages:
+        sys.stdout.write(f"\nTalk to it:      anadil chat {_argument(folder, runs)}\n")
+        sys.stdout.write(f"In the browser:  anadil serve {_argument(folder, runs)}\n")
+    return all(verdict.passed for verdict in verdicts)
+
+
+def _argument(folder: Path, runs: Path) -> str:
+    return folder.name if folder.parent == runs else str(folder)
+
+
+def _context(recipe: Recipe) -> Context:
+    threads = use_threads(recipe.run.threads)
+    device = "cpu"
+    if recipe.run.device != "cpu":
+        device = _gpu(recipe.run.device)
+    return Context(to_stderr(), device=device, threads=threads, micro_batch_tokens=recipe.run.micro_batch_tokens)
+
+
+def _gpu(wish: str) -> str:
+    """"cuda" where torch sees a GPU. Torch is only asked where a driver is present: importing it takes seconds."""
+    if Path("/proc/driver/nvidia").exists() or wish == "cuda":
+        import torch
+
+        if torch.cuda.is_available():
+            return "cuda"
+    if wish == "cuda":
+        raise UserError('run.device = "cuda", but torch sees no GPU here', hint='use "auto", or install a CUDA build')
+    return "cpu"
+
+
+def show_plan(
+    name: str, settings: list[str], folder: Path | None, runs: Path, *, why: bool, as_json: bool
+) -> None:
+    """Print the plan of a recipe."""
+    recipe = load(find_recipe(name), settings)
+    folder = folder or runs / recipe.name
+    hashes = Hashes(folder / HASHES if folder.exists() else None)
+    steps = plan(recipe, folder, hashes)
+    hashes.save()
+    if as_json:
+        print(json.dumps([_as_dict(step) for step in steps], indent=2, ensure_ascii=False))
+        return
+    for step in steps:
+        seconds = f"  last took {step.last_seconds:,.0f} s" if step.last_seconds is not None else ""
+        print(f"{step.spec.name:<10} {MARKS[step.status.state]:<10}{seconds}")
+        for reason in step.status.reasons if why else step.status.reasons[:2]:
+            print(f"           {reason}")
+    stale = [step.spec.name for step in steps if step.status.state == "stale"]
+    if stale:
+        print(f"\n`anadil run {name} --rerun` makes these anew: {', '.join(stale)}")
+
+
+def _as_dict(step: Step) -> dict[str, Any]:
+    facts = {"stage": step.spec.name, "state": step.status.state, "reasons": step.status.reasons}
+    return facts | {"fingerprint": step.fingerprint.digest, "last_seconds": step.last_seconds}
+
+
+def show_run(folder: Path, *, as_json: bool) -> None:
+    """Print a run's stages, states, fingerprints and metrics, from what is stored."""
+    if as_json:
+        print(json.dumps(stored(folder), indent=2, ensure_ascii=False))
+        return
+    from anadil.evaluate.gates import judge
+    from anadil.report import print_report
+
+    recipe = Recipe.model_validate(json.loads((folder / RUN).read_bytes())["recipe"])
+    metrics = stored(folder)["metrics"]
+    verdicts = judge(recipe.gates, metrics.get("evaluate", {})) if "evaluate" in metrics else []
+    print_report(folder, verdicts=[(verdict.passed, verdict.text) for verdict in verdicts])
+
+
+def stored(folder: Path) -> dict[str, Any]:
+    """What `anadil show --json` prints: name, stages in order with state and fingerprint, metrics by stage and name."""
+    run_facts = json.loads((folder / RUN).read_bytes())
+    stages: list[dict[str, Any]] = []
+    metrics: dict[str, dict[str, float]] = {}
+    for name in run_facts["recipe"]["stages"]:
+        manifest = _json(folder / name / "manifest.json")
+        started = _json(folder / name / "started.json")
+        state = "done" if manifest else "partial" if started else "todo"
+        facts = manifest or started or {}
+        stages.append({"stage": name, "state": state, "fingerprint": facts.get("fingerprint"), "seconds": facts.get("seconds")})
+        if manifest:
+            metrics[name] = manifest["metrics"]
+    return {"name": run_facts["name"], "folder": str(folder), "stages": stages, "metrics": metrics}
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        value: dict[str, Any] = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    return value
+
+
+def compare_runs(a: Path, b: Path, *, as_json: bool) -> None:
+    """Print the metrics of two runs side by side."""
+    from anadil.report.compare import compare, print_comparison
+
+    rows = compare(a, b)
+    if as_json:
+        print(json.dumps([vars(row) for row in rows], indent=2, ensure_ascii=False))
+    else:
+        print_comparison(rows, a.name, b.name)

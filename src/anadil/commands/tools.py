@@ -1,0 +1,67 @@
+"""The parts of the road as tools of their own: `corpus run`, `tokenizer build`, `eval bpb`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from anadil import hub
+from anadil.artifact import Hashes
+from anadil.corpus.build import build
+from anadil.progress import to_stderr
+from anadil.recipe import Corpus, Source
+
+
+def run_corpus(
+    path: Path, out: Path, *, language: str, text_field: str, on_error: Any, heldout_share: float, as_json: bool
+) -> None:
+    """Clean one source and print its account."""
+    source = Source(name="text", path=path, language=language, text_field=text_field)
+    corpus = Corpus(sources=[source], heldout_share=heldout_share, on_error=on_error)
+    account = build(corpus, language, out, to_stderr())["text"].as_dict()
+    if as_json:
+        hashes = Hashes()
+        files = {str(f.relative_to(out)): hashes.of(f) for f in sorted(out.rglob("*.parquet"))}
+        print(json.dumps(account | {"out": str(out), "files": files}, indent=2, ensure_ascii=False))
+        return
+    print(f"read {account['read']['documents']:,} documents, {account['read']['words']:,} words")
+    for verdict, count in account["verdicts"].items():
+        print(f"  {verdict:<13} {count['documents']:>9,} documents {count['words']:>12,} words")
+    print(f"written to {out}")
+
+
+def build_tokenizer(
+    base: str,
+    corpus: Path,
+    out: Path,
+    *,
+    keep: tuple[str, ...],
+    language: str,
+    mode: Any,
+    new_tokens: int | None,
+    vocab_size: int,
+    as_json: bool,
+) -> None:
+    """Build and measure a tokenizer, and print the measurements."""
+    from anadil.recipe import Tokenizer
+    from anadil.stages.tokenizer import build_and_measure
+
+    table = Tokenizer(mode=mode, new_tokens=new_tokens, vocab_size=vocab_size, keep=list(keep))
+    metrics = build_and_measure(table, hub.local_folder(base, None), corpus, language, "en", out, to_stderr())
+    if as_json:
+        print(json.dumps(metrics | {"out": str(out)}, indent=2))
+        return
+    for name, value in metrics.items():
+        print(f"{name:<40} {value:>12,.3f}")
+    print(f"written to {out}")
+
+
+def measure_bits_per_byte(model: Path, file: Path, text_field: str, *, as_json: bool) -> None:
+    """Print bits per byte of a model on a file."""
+    from anadil.evaluate.bits_per_byte import evaluate_file
+
+    facts = evaluate_file(model, file, text_field)
+    if as_json:
+        print(json.dumps(facts, indent=2))
+        return
+    print(f"{facts['bits_per_byte']:.4f} bits per byte, 95% interval {facts['low95']:.4f} to {facts['high95']:.4f}")
+    print(f"{facts['documents']:,} documents, {facts['bytes']:,} bytes, {facts['tokens']:,} tokens")

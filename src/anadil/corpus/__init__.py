@@ -1,0 +1,1 @@
+"""Raw text in, clean text out, every document accounted for."""

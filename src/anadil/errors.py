@@ -1,0 +1,24 @@
+"""Errors that a user can act on. Everything else that escapes is a bug of ours and shows a traceback."""
+
+
+class UserError(Exception):
+    """Something the user can put right: `what` happened to which value, and as `hint` what to do next.
+
+    The command line prints both and exits with 2.
+    """
+
+    exit_code = 2
+
+    def __init__(self, what: str, *, hint: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.what}\n  {self.hint}" if self.hint else self.what
+
+
+class Interrupted(Exception):
+    """A stop was asked for (Ctrl-C, SIGTERM); what was done so far is saved. Exit code 130."""
+
+    exit_code = 130

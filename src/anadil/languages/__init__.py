@@ -1,0 +1,133 @@
+"""What the code needs to know of a language. Everything that differs between languages is data in these files.
+
+A profile is `languages/<code>.toml` here, or any file of that form named in the recipe.
+"""
+
+import tomllib
+import unicodedata
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from anadil.errors import UserError
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PersonalData(_Table):
+    """Patterns of personal data as this country writes it."""
+
+    phone: list[str] = Field(default=[], description="regular expressions of phone numbers")
+    iban_countries: list[str] = Field(default=[], description="two-letter country codes of bank accounts")
+    identity: list[str] = Field(default=[], description="regular expressions of identity numbers")
+    identity_context: list[str] = Field(default=[], description="words one of which must stand near an identity number")
+
+
+class Neighbour(_Table):
+    """A language that detectors mistake for this one."""
+
+    code: str
+    marks: list[str] = Field(default=[], description="words or letters that this language never has")
+
+
+class Refusals(_Table):
+    """Answers of the chatbot that are not the model's."""
+
+    unknown: str = ""
+    out_of_scope: str = ""
+    unsafe: str = ""
+
+
+class Thresholds(_Table):
+    """Limits of the corpus filter."""
+
+    min_words: int = Field(default=5, description="documents of fewer words are rejected")
+    min_script_share: float = Field(default=0.6, description="least share of letters that are the language's")
+
+
+class LanguageProfile(_Table):
+    """One language. `letters` is the lowercase alphabet; everything else has a usable default."""
+
+    version: int = 1
+    code: str
+    name: str
+    letters: str
+    casing_pairs: list[tuple[str, str]] = Field(default=[], description="lower, upper where Unicode's default is wrong")
+    look_alikes: dict[str, str] = Field(default={}, description="foreign letter -> the letter it is meant to be")
+    ascii_fold: dict[str, str] = Field(default={}, description="letter -> what people type on an ASCII keyboard")
+    apostrophes: list[str] = Field(default=["'"], description="characters used as an apostrophe; the first is standard")
+    digit_separators: list[str] = Field(default=[" ", "."], description="characters between groups of digits")
+    personal_data: PersonalData = PersonalData()
+    neighbours: list[Neighbour] = []
+    page: dict[str, str] = Field(default={}, description="strings of the chat page and the terminal chat")
+    refusals: Refusals = Refusals()
+    eval_sets: dict[str, str] = Field(default={}, description="task -> name of the public evaluation set")
+    thresholds: Thresholds = Thresholds()
+
+    @cached_property
+    def _lower(self) -> dict[int, str]:
+        return {ord(upper): lower for lower, upper in self.casing_pairs}
+
+    @cached_property
+    def _upper(self) -> dict[int, str]:
+        return {ord(lower): upper for lower, upper in self.casing_pairs}
+
+    @cached_property
+    def _fold(self) -> dict[int, str]:
+        pairs = {ord(letter): plain for letter, plain in self.ascii_fold.items()}
+        return pairs | {ord(self.upper(letter)): plain.upper() for letter, plain in self.ascii_fold.items()}
+
+    @cached_property
+    def alphabet(self) -> frozenset[str]:
+        """The letters in both cases."""
+        return frozenset(self.letters) | frozenset(self.upper(self.letters))
+
+    def lower(self, text: str) -> str:
+        """Lowercase as this language does it: in Azerbaijani I -> ı and İ -> i."""
+        return text.translate(self._lower).lower()
+
+    def upper(self, text: str) -> str:
+        """Uppercase as this language does it: in Azerbaijani i -> İ."""
+        return text.translate(self._upper).upper()
+
+    def fold_ascii(self, text: str) -> str:
+        """The text as typed on a keyboard without this language's letters."""
+        return text.translate(self._fold)
+
+    def letter_share(self, text: str) -> float:
+        """Share of the alphabetic characters of `text` that are this language's; 0 for a text without letters."""
+        letters = [c for c in unicodedata.normalize("NFC", text) if c.isalpha()]
+        return sum(c in self.alphabet for c in letters) / len(letters) if letters else 0.0
+
+
+def known_languages() -> list[str]:
+    """Codes of the profiles that come with the package."""
+    return sorted(f.name.removesuffix(".toml") for f in resources.files(__name__).iterdir() if f.name.endswith(".toml"))
+
+
+def profile_source(code_or_path: str) -> Path:
+    """The file of a profile, by language code or by path; UserError if there is none."""
+    path = Path(code_or_path)
+    if path.suffix != ".toml":
+        path = Path(str(resources.files(__name__))) / f"{code_or_path}.toml"
+    if not path.is_file():
+        hint = f"known languages: {', '.join(known_languages())}; or name the path of a profile of your own (.toml)"
+        raise UserError(f"no profile for language {code_or_path!r}", hint=hint)
+    return path
+
+
+def load_profile(code_or_path: str) -> LanguageProfile:
+    """Read a language profile, by code (`az`) or path (`./mine.toml`)."""
+    path = profile_source(code_or_path)
+    try:
+        return LanguageProfile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid TOML: {error}", hint="mend the file at the place named") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise UserError(f"{path}: {key}: {first['msg']}", hint="see the fields of LanguageProfile") from error

@@ -1,0 +1,94 @@
+"""The negative log likelihood of documents, from which bits per byte follow."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from anadil.model.load import hidden_and_head
+from anadil.model.loss import token_nll
+
+
+@dataclass(frozen=True)
+class _Span:
+    """Inputs [start, stop) of a document; the tokens [scored, stop] are scored, those before are context."""
+
+    document: int
+    start: int
+    scored: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        return self.stop - self.start
+
+
+@torch.no_grad()
+def score_documents(
+    model: nn.Module,
+    ids: Sequence[Sequence[int]],
+    *,
+    max_tokens: int = 8192,
+    context: int | None = None,
+) -> list[float]:
+    """Sum of the negative log likelihoods in nats of each document's tokens, given its first one (BOS).
+
+    Each token but the first is scored exactly once. A document longer than `context` tokens (default: what the
+    model was made for, at most `max_tokens`) goes in windows that overlap by half, so that every token but those
+    of the first window has at least half a window before it. `max_tokens` bounds one forward pass.
+    """
+    body, weight_VD = hidden_and_head(model)
+    longest = getattr(getattr(model, "config", None), "max_position_embeddings", None) or max_tokens
+    context = min(context or longest, longest, max_tokens)
+    spans = [
+        span for index, document in enumerate(ids) for span in _spans(index, len(document), context)
+    ]
+    totals = np.zeros(len(ids))
+    was_training = model.training
+    model.eval()
+    for group in _groups(spans, max_tokens):
+        input_ids = torch.zeros(len(group), group[0].size, dtype=torch.int64)
+        labels = torch.full_like(input_ids, -1)
+        for row, span in enumerate(group):
+            window = torch.tensor(ids[span.document][span.start : span.stop + 1])
+            input_ids[row, : span.size] = window[:-1]
+            labels[row, span.scored - 1 - span.start : span.size] = window[
+                span.scored - span.start :
+            ]
+        # padding stands on the right, where a causal model does not see it
+        hidden = body(input_ids=input_ids.to(weight_VD.device), use_cache=False).last_hidden_state
+        kept = (labels >= 0).to(weight_VD.device)
+        nll = (
+            token_nll(hidden[kept], weight_VD, labels.to(weight_VD.device)[kept])
+            .double()
+            .cpu()
+            .numpy()
+        )
+        document = np.repeat(
+            [span.document for span in group], [span.stop - span.scored + 1 for span in group]
+        )
+        np.add.at(totals, document, nll)
+    model.train(was_training)
+    return [float(total) for total in totals]
+
+
+def _spans(document: int, length: int, context: int) -> Iterator[_Span]:
+    start, scored = 0, 1
+    while scored < length:
+        stop = min(start + context, length - 1)
+        yield _Span(document, start, scored, stop)
+        start, scored = start + max(1, context // 2), stop + 1
+
+
+def _groups(spans: list[_Span], max_tokens: int) -> Iterator[list[_Span]]:
+    """Spans of similar length together, the longest first, `max_tokens` with padding at most."""
+    group: list[_Span] = []
+    for span in sorted(spans, key=lambda span: -span.size):
+        if group and group[0].size * (len(group) + 1) > max_tokens:
+            yield group
+            group = []
+        group.append(span)
+    if group:
+        yield group

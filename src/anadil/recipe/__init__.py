@@ -1,0 +1,32 @@
+"""The recipe: one TOML file from which everything follows. One file here per group of tables."""
+
+from anadil.recipe.base import Base, Shape
+from anadil.recipe.corpus import Corpus, Source
+from anadil.recipe.delivery import Evaluate, Export, Gate, Run, Serve
+from anadil.recipe.load import load, override
+from anadil.recipe.recipe import STAGES, Recipe
+from anadil.recipe.table import flatten
+from anadil.recipe.tokenizer import Tokenizer
+from anadil.recipe.training import Optimisation, Pretrain, Sft, Transfer
+
+__all__ = [
+    "STAGES",
+    "Base",
+    "Corpus",
+    "Evaluate",
+    "Export",
+    "Gate",
+    "Optimisation",
+    "Pretrain",
+    "Recipe",
+    "Run",
+    "Serve",
+    "Sft",
+    "Shape",
+    "Source",
+    "Tokenizer",
+    "Transfer",
+    "flatten",
+    "load",
+    "override",
+]

@@ -1,0 +1,56 @@
+"""[export], [evaluate], [[gates]], [serve] and [run]: what leaves, how it is judged, and where things run."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from anadil.recipe.table import RecipePath, Table
+
+
+class Export(Table):
+    """The files that leave the project: a Hugging Face folder and GGUF files."""
+
+    gguf: list[Literal["f32", "bf16", "q8_0"]] = Field(default=["q8_0"], description="GGUF files to write")
+
+
+class Evaluate(Table):
+    """Measurements on the exported files, against the base."""
+
+    questions: RecipePath | None = Field(
+        default=None, description='jsonl of held-out questions: {"id", "question", "reference"}'
+    )
+    max_new_tokens: int = Field(default=160, gt=0, description="longest answer, tokens")
+    max_documents: int = Field(default=400, gt=0, description="held-out documents a language for bits per byte")
+    bootstrap_rounds: int = Field(default=2_000, ge=100, description="resamples for the 95% intervals")
+
+
+class Gate(Table):
+    """A threshold that the run must meet: on the 95% interval where the metric has one."""
+
+    metric: str = Field(description="name of a metric of the evaluate stage")
+    min: float | None = Field(default=None, description="least value")
+    max: float | None = Field(default=None, description="largest value")
+    no_worse_than_base_by: float | None = Field(default=None, description="largest rise above the base's value")
+
+    @model_validator(mode="after")
+    def _one_bound(self) -> "Gate":
+        if sum(bound is not None for bound in (self.min, self.max, self.no_worse_than_base_by)) != 1:
+            raise ValueError("state exactly one of min, max and no_worse_than_base_by")
+        return self
+
+
+class Serve(Table):
+    """The chat service."""
+
+    system_prompt: str = Field(default="", description="first message of every conversation; empty for none")
+    max_new_tokens: int = Field(default=256, gt=0, description="longest answer, tokens")
+    temperature: float = Field(default=0.0, ge=0, le=2, description="0 always takes the likeliest token")
+    context_tokens: int = Field(default=1024, ge=64, description="longest conversation, tokens")
+
+
+class Run(Table):
+    """Where and how it runs; never part of a fingerprint."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto takes the GPU where there is one")
+    threads: int = Field(default=0, ge=0, description="CPU threads; 0 for all cores")
+    micro_batch_tokens: int = Field(default=4_096, ge=16, description="tokens in one forward pass; memory, not result")

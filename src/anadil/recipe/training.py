@@ -1,0 +1,56 @@
+"""[transfer], [pretrain] and [sft]: how the weights change."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from anadil.recipe.table import RecipePath, Table
+
+
+class Transfer(Table):
+    """How the rows of new tokens are made."""
+
+    method: Literal["calibrated", "mean", "random"] = Field(
+        default="calibrated", description="mean of the old pieces with calibrated logits, plain mean, or random rows"
+    )
+    sample_tokens: int = Field(default=65_536, ge=1_024, description="tokens of text used to calibrate")
+
+
+class Optimisation(Table):
+    """What continued pre-training and fine-tuning have in common."""
+
+    sequence_length: int = Field(default=1024, ge=16, description="tokens in one packed sequence")
+    global_batch_tokens: int = Field(default=65_536, ge=16, description="tokens in one update of the weights")
+    learning_rate: float = Field(default=3e-4, gt=0, description="peak learning rate")
+    warmup_share: float = Field(default=0.03, ge=0, lt=1, description="share of the steps over which it rises")
+    schedule: Literal["cosine", "wsd"] = Field(default="cosine", description="cosine, or warm-up, stable, decay")
+    decay_share: float = Field(default=0.2, gt=0, le=1, description="share of the steps over which wsd falls")
+    min_learning_rate_ratio: float = Field(default=0.1, ge=0, le=1, description="last learning rate / peak")
+    weight_decay: float = Field(default=0.1, ge=0, description="AdamW weight decay of the matrices")
+    clip: float = Field(default=1.0, gt=0, description="largest norm of the gradient")
+    precision: Literal["bf16", "float32"] = Field(default="bf16", description="arithmetic; weights stay float32")
+    epochs: float = Field(default=1.0, gt=0, description="times over the data")
+    steps: int | None = Field(default=None, gt=0, description="updates, instead of epochs")
+    checkpoint_every: int = Field(default=200, gt=0, description="steps between checkpoints")
+
+
+class Pretrain(Optimisation):
+    """Continued pre-training on the encoded corpus."""
+
+    eval_every: int = Field(default=200, gt=0, description="steps between measurements on held-out text")
+    eval_tokens: int = Field(default=65_536, gt=0, description="held-out tokens a language in such a measurement")
+
+
+class Sft(Optimisation):
+    """Fine-tuning on dialogues with LoRA; only the assistant's tokens are learned."""
+
+    data: list[RecipePath] = Field(min_length=1, description='jsonl files, one {"messages": [...]} a line')
+    rank: int = Field(default=16, gt=0, description="rank of the LoRA matrices")
+    alpha: float = Field(default=32.0, gt=0, description="scale of the LoRA update is alpha / rank")
+    learning_rate: float = Field(default=2e-4, gt=0, description="peak learning rate")
+    weight_decay: float = Field(default=0.0, ge=0, description="AdamW weight decay")
+    epochs: float = Field(default=3.0, gt=0, description="times over the dialogues")
+    global_batch_tokens: int = Field(default=16_384, ge=16, description="tokens in one update of the weights")
+    over_long: Literal["truncate", "drop"] = Field(
+        default="truncate", description="what happens to a dialogue longer than sequence_length; it is counted"
+    )

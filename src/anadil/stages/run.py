@@ -1,0 +1,147 @@
+"""Running a recipe: each stage that is not done, in order, under a lock, leaving a manifest behind each."""
+
+import importlib
+import json
+import os
+import resource
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from anadil import durable
+from anadil.artifact import Hashes, StageFolder
+from anadil.context import Context
+from anadil.environment import describe
+from anadil.errors import Interrupted, UserError
+from anadil.recipe import Recipe
+from anadil.stages.plan import Step, plan
+
+RUN, REPLACED, CONSENT, HASHES = "run.json", ".replaced", ".rerun.json", ".hashes.json"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run did."""
+
+    ran: list[str]
+    metrics: dict[str, dict[str, float]]
+
+
+def run(recipe: Recipe, recipe_path: Path, folder: Path, context: Context, *, rerun: bool = False) -> Outcome:
+    """Bring every stage of `recipe` in the run folder to `done`; stale stages only with `rerun`.
+
+    Raises UserError for a stale stage without consent, for a folder of another recipe and when another process
+    runs in it; Interrupted when a stop was asked for. What is done stays done.
+    """
+    with durable.lock(folder):
+        hashes = Hashes(folder / HASHES)
+        _claim(recipe, recipe_path, folder)
+        steps = plan(recipe, folder, hashes)
+        _retire_stale(steps, folder, rerun)
+        ran = []
+        for step in plan(recipe, folder, hashes):
+            if step.status.state != "done":
+                _run_stage(step, recipe, context, hashes)
+                ran.append(step.spec.name)
+            durable.remove(folder / REPLACED / step.spec.name, "replaced")
+        durable.remove(folder / CONSENT, "consent")
+        hashes.save()
+        return Outcome(ran, {step.spec.name: _metrics(step.folder) for step in steps})
+
+
+def _metrics(stage: StageFolder) -> dict[str, float]:
+    return dict((stage.manifest or {}).get("metrics", {}))
+
+
+def _claim(recipe: Recipe, path: Path, folder: Path) -> None:
+    """Write down whose folder this is; refuse one of another recipe."""
+    facts = {"name": recipe.name, "recipe_file": str(path.resolve()), "recipe": recipe.model_dump(mode="json")}
+    known = folder / RUN
+    try:
+        old = json.loads(known.read_bytes())
+    except (FileNotFoundError, ValueError):
+        old = None
+    if old and old["name"] != recipe.name:
+        what = f"{folder} was made by the recipe {old['name']!r} ({old['recipe_file']}), not by {recipe.name!r}"
+        raise UserError(what, hint="give this recipe a folder of its own: leave out --run-folder, or name another")
+    if old != facts:
+        durable.write_json(known, facts, "run")
+
+
+def _retire_stale(steps: list[Step], folder: Path, rerun: bool) -> None:
+    """Move stale stages aside, if that is agreed to now or was before a crash; they are removed once replaced."""
+    stale = {step.spec.name: step for step in steps if step.status.state == "stale"}
+    consent = folder / CONSENT
+    agreed = json.loads(consent.read_bytes()) if consent.exists() else {}
+    if rerun and stale:
+        agreed = {name: step.fingerprint.digest for name, step in stale.items()}
+        durable.write_json(consent, agreed, "consent")
+    if refused := {n: s for n, s in stale.items() if agreed.get(n) != s.fingerprint.digest}:
+        raise UserError(_refusal(refused, folder), hint="add --rerun to make exactly these anew; the old ones stay until then")
+    for name, step in stale.items():
+        durable.remove(folder / REPLACED / name, "replaced")
+        durable.move(step.folder.path, folder / REPLACED / name, "replaced")
+
+
+def _refusal(stale: dict[str, Step], folder: Path) -> str:
+    lines = [f"{folder}: the recipe or its files changed since these stages ran"]
+    for name, step in stale.items():
+        cost = f", took {step.last_seconds:,.0f} s" if step.last_seconds is not None else ""
+        lines.append(f"  {name}: {'; '.join(step.status.reasons[:3])}{cost}")
+    return "\n".join(lines)
+
+
+def _run_stage(step: Step, recipe: Recipe, context: Context, hashes: Hashes) -> None:
+    name = step.spec.name
+    attempt = step.folder.start(step.fingerprint)
+    context.progress.line(f"{name}" + (f" (going on, attempt {attempt})" if attempt > 1 else ""))
+    began, cpu = time.monotonic(), _cpu_seconds()
+    module = importlib.import_module(f"anadil.stages.{name}")
+    with _stoppable(context, step.spec.saves_on_stop) as stage_context:
+        here = replace(stage_context, fingerprint=step.fingerprint.digest)
+        metrics: dict[str, float] = module.run(recipe, step.inputs, step.folder.path, here)
+    seconds = {"wall": round(time.monotonic() - began, 3), "cpu": round(_cpu_seconds() - cpu, 3)}
+    inputs = {input_: (StageFolder(path).manifest or {})["outputs_digest"] for input_, path in step.inputs.items()}
+    facts: dict[str, Any] = {"config": _config(step, recipe), "inputs": inputs, "metrics": metrics}
+    facts |= {"seconds": seconds, "attempt": attempt, "environment": describe(context.device)}
+    step.folder.finish(name, step.fingerprint, facts, hashes)
+    context.progress.line(f"  done in {seconds['wall']:,.1f} s")
+
+
+def _config(step: Step, recipe: Recipe) -> dict[str, Any]:
+    tables = recipe.model_dump(mode="json")
+    return {key: tables[key] for key in (*step.spec.tables, *step.spec.shared) if key in tables}
+
+
+def _cpu_seconds() -> float:
+    usages = (resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+
+
+@contextmanager
+def _stoppable(context: Context, saves: bool) -> Iterator[Context]:
+    """Turn SIGTERM and Ctrl-C into a flag where the stage saves by itself, else into Interrupted at once."""
+    asked = False
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal asked
+        if asked or not saves:
+            raise Interrupted(signal.Signals(number).name)
+        asked = True
+        context.progress.line("  stopping after this step; once more to stop at once")
+
+    old = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield replace(context, stop_requested=lambda: asked)
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def use_threads(threads: int) -> int:
+    """The number of CPU threads to use: as the recipe says, or all cores that this process may use."""
+    return threads or len(os.sched_getaffinity(0))

@@ -1,0 +1,74 @@
+"""The table of stages: the whole road on one page. `anadil.stages.<name>.run` is the code of each row."""
+
+from pathlib import Path
+
+from anadil import hub
+from anadil.corpus.read import source_files
+from anadil.errors import UserError
+from anadil.languages import profile_source
+from anadil.recipe import Recipe
+from anadil.stages.spec import StageSpec
+
+MODEL = ("sft", "pretrain", "transfer")
+
+
+def _corpus_files(recipe: Recipe) -> dict[str, Path]:
+    languages = {recipe.language, *(source.language for source in recipe.corpus.sources)}
+    files = {f"profile {code}": profile_source(code) for code in sorted(languages)}
+    for source in recipe.corpus.sources:
+        files |= {f"{source.name}/{path.name}": path for path in source_files(source)}
+    return files
+
+
+def _base_files(recipe: Recipe) -> dict[str, Path]:
+    if not recipe.base.path or not Path(recipe.base.path).is_dir():
+        if recipe.base.path:
+            _check_hub_name(recipe)
+        return {}  # trained from nothing, or a hub model, which enters by its commit
+    folder = Path(recipe.base.path)
+    return {f"base/{file.name}": file for file in sorted(folder.iterdir()) if file.is_file()}
+
+
+def _check_hub_name(recipe: Recipe) -> None:
+    if not recipe.base.revision:
+        hub.local_folder(str(recipe.base.path), None)  # says what is missing
+
+
+def _base_tokenizer_files(recipe: Recipe) -> dict[str, Path]:
+    return {label: file for label, file in _base_files(recipe).items() if file.suffix in (".json", ".jinja")}
+
+
+def _sft_files(recipe: Recipe) -> dict[str, Path]:
+    return {path.name: _existing(path, "sft.data") for path in recipe.sft.data} if recipe.sft else {}
+
+
+def _evaluate_files(recipe: Recipe) -> dict[str, Path]:
+    questions = recipe.evaluate.questions
+    asked = {"questions": _existing(questions, "evaluate.questions")} if questions else {}
+    training = {f"sft/{label}": path for label, path in _sft_files(recipe).items()}
+    return _base_files(recipe) | asked | training | {"profile": profile_source(recipe.language)}
+
+
+def _existing(path: Path, key: str) -> Path:
+    if not path.is_file():
+        raise UserError(f"{key}: no file at {path}", hint="paths in a recipe are relative to the recipe file")
+    return path
+
+
+STAGES: tuple[StageSpec, ...] = (
+    StageSpec("corpus", 1, ("corpus",), ("language",), (), _corpus_files),
+    StageSpec("tokenizer", 1, ("tokenizer",), ("language", "base"), ("corpus",), _base_tokenizer_files),
+    StageSpec("encode", 1, (), (), ("corpus", "tokenizer"), lambda recipe: {}),
+    StageSpec("transfer", 1, ("transfer",), ("base", "seed"), ("tokenizer", "encode", "corpus"), _base_files, True),
+    StageSpec("pretrain", 1, ("pretrain",), ("seed",), ("transfer", "encode"), lambda recipe: {}, True, True),
+    StageSpec("sft", 1, ("sft",), ("seed",), (MODEL[1:],), _sft_files, True, True),
+    StageSpec("export", 1, ("export",), (), (MODEL,), lambda recipe: {}),
+    StageSpec(
+        "evaluate", 1, ("evaluate", "serve.system_prompt", "sft.data"), ("language", "base"), ("export", "corpus"), _evaluate_files, True
+    ),
+)
+
+
+def specs(recipe: Recipe) -> list[StageSpec]:
+    """The rows that this recipe runs, in order."""
+    return [spec for spec in STAGES if spec.name in recipe.stages]

@@ -1,0 +1,54 @@
+"""tokenizer: the base's vocabulary -> one that fits the language, measured before and after."""
+
+from itertools import chain
+from pathlib import Path
+
+from anadil import durable, hub
+from anadil.context import Context
+from anadil.corpus.build import sources, texts
+from anadil.progress import Progress
+from anadil.recipe import Recipe, Tokenizer
+from anadil.tokenizer.load import load_tokenizer
+from anadil.tokenizer.measure import flatten, measure
+from anadil.tokenizer.surgery import Size, build, pre_tokenizer_of
+from anadil.tokenizer.train import count_words
+
+
+def run(recipe: Recipe, inputs: dict[str, Path], out: Path, context: Context) -> dict[str, float]:
+    """Build and measure the tokenizer; metrics are tokens per word and bytes per token, `base_` for before."""
+    base = hub.local_folder(recipe.base.path, recipe.base.revision) if recipe.base.path else None
+    table, original = recipe.tokenizer, recipe.base.language
+    return build_and_measure(table, base, inputs["corpus"], recipe.language, original, out, context.progress)
+
+
+def build_and_measure(
+    table: Tokenizer, base: Path | None, corpus: Path, target: str, original: str, out: Path, progress: Progress
+) -> dict[str, float]:
+    """Build a tokenizer folder in `out` from a corpus folder; `measure.json` and the result hold the measurements."""
+    cut = pre_tokenizer_of(base)
+    with progress.task("count words", None, "languages") as task:
+        counts = {}
+        for language in dict.fromkeys([target, *table.keep]):
+            counts[language] = count_words(_texts(corpus, language, "train"), cut)
+            task.advance()
+    progress.line(f"  {len(counts[target]):,} distinct words of {target}; building, mode {table.mode}")
+    size = Size(
+        vocab_size=table.vocab_size,
+        new_tokens=table.new_tokens,
+        keep_min_count=table.keep_min_count,
+        target_min_count=table.target_min_count,
+        min_pair_count=table.min_pair_count,
+    )
+    kept = {language: counts[language] for language in table.keep if language != target}
+    surgery = build(base, table.mode, counts[target], kept, size, out)
+    samples = {"target": _texts(corpus, target, "heldout"), "original": _texts(corpus, original, "heldout")}
+    measured = measure(load_tokenizer(base) if base else None, load_tokenizer(out), samples)
+    durable.write_json(out / "measure.json", measured, "tokenizer")
+    facts = {"vocabulary_tokens": surgery.vocab_size, "base_vocabulary_tokens": surgery.source_tokens}
+    facts |= {"kept_tokens": surgery.kept, "freed_tokens": surgery.freed, "new_tokens": len(surgery.new)}
+    return flatten(measured) | facts
+
+
+def _texts(corpus: Path, language: str, split: str) -> "chain[str]":
+    named = [source["name"] for source in sources(corpus) if source["language"] == language]
+    return chain.from_iterable(texts(corpus, name, split) for name in named)

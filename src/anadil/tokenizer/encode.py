@@ -1,0 +1,294 @@
+"""Corpus text to token shards, in parallel and restartable.
+
+Which row groups make up a shard depends on the corpus alone, so the files are the same bytes for any number of
+workers. A shard is its ids, its offsets and, last, a marker; one with a marker is not encoded again.
+"""
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from anadil import durable
+from anadil.errors import Interrupted, UserError
+from anadil.progress import Progress, silent
+from anadil.tokenizer.chat import BOS, EOS, control_id
+from anadil.tokenizer.load import load_tokenizer
+from anadil.tokenizer.shards import TokenShards, dtype_of, sha256_of
+
+SPLITS = ("train", "heldout")
+SHARD_BYTES = 64 << 20
+"""Uncompressed parquet bytes from which on a shard is full; small enough to redo one after a crash."""
+_BATCH_DOCUMENTS = 256
+
+
+@dataclass(frozen=True)
+class ShardPlan:
+    """One shard to make: some row groups of one parquet file. Plain data, sent to a worker process."""
+
+    parquet: Path
+    parquet_footer: str
+    """sha256 of the file's footer: sizes, counts and extremes of every column of every row group."""
+    row_groups: tuple[int, ...]
+    tokenizer: Path
+    tokenizer_sha256: str
+    vocab_size: int
+    out: Path
+    name: str
+    """Path below `out` without ending: tokens/<source>/<split>-NNNNN."""
+    bytes: int
+    """Size of the row groups, for progress."""
+
+    @property
+    def marker(self) -> Path:
+        return self.out / f"{self.name}.json"
+
+    def made_from(self) -> dict[str, Any]:
+        """What the shard depends on; a marker that says otherwise is of another corpus or tokenizer."""
+        return {
+            "parquet_footer": self.parquet_footer,
+            "row_groups": list(self.row_groups),
+            "tokenizer_sha256": self.tokenizer_sha256,
+        }
+
+
+def encode(
+    corpus: Path,
+    tokenizer: Path,
+    out: Path,
+    workers: int = 1,
+    progress: Progress | None = None,
+    stop_requested: Callable[[], bool] = lambda: False,
+    shard_bytes: int = SHARD_BYTES,
+) -> dict[str, float]:
+    """Encode the train and heldout text of a corpus folder into `out`; returns metrics.
+
+    Documents become BOS + ids + EOS; control tokens typed in text stay text. Raises Interrupted when a stop is
+    asked for: finished shards stay and are not encoded again.
+    """
+    sources = read_sources(corpus)
+    plans = {
+        (source["name"], split): plan_shards(corpus, source["name"], split, tokenizer, out, shard_bytes)
+        for source in sources
+        for split in SPLITS
+    }
+    every = [plan for some in plans.values() for plan in some]
+    _run(every, workers, progress or silent(), stop_requested)
+    _write_index(sources, plans, tokenizer, out)
+    return _metrics(out)
+
+
+def read_sources(corpus: Path) -> list[dict[str, Any]]:
+    """The sources of a corpus folder; UserError if it is none."""
+    file = corpus / "sources.json"
+    if not file.is_file():
+        raise UserError(f"{corpus} has no sources.json", hint="run the corpus stage first")
+    sources: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["sources"]
+    return sources
+
+
+def plan_shards(
+    corpus: Path, source: str, split: str, tokenizer: Path, out: Path, shard_bytes: int
+) -> list[ShardPlan]:
+    """The shards of one split of one source: none where the corpus has no text for it."""
+    parquet = corpus / "text" / source / f"{split}.parquet"
+    if not parquet.is_file():
+        return []
+    sha256 = sha256_of(tokenizer / "tokenizer.json")
+    size = vocab_size(_tokenizer(tokenizer, sha256))
+    return [
+        ShardPlan(
+            parquet=parquet,
+            parquet_footer=_footer_sha256(parquet),
+            row_groups=rows,
+            tokenizer=tokenizer,
+            tokenizer_sha256=sha256,
+            vocab_size=size,
+            out=out,
+            name=f"tokens/{source}/{split}-{place:05d}",
+            bytes=row_bytes,
+        )
+        for place, (rows, row_bytes) in enumerate(_row_groups(parquet, shard_bytes))
+    ]
+
+
+def vocab_size(tokenizer: Tokenizer) -> int:
+    """One more than the highest id."""
+    return max(tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+
+
+def _footer_sha256(parquet: Path) -> str:
+    with open(parquet, "rb") as file:
+        file.seek(-8, os.SEEK_END)  # length of the footer, 4 bytes, and the magic PAR1
+        length = int.from_bytes(file.read(4), "little")
+        file.seek(-8 - length, os.SEEK_END)
+        return hashlib.sha256(file.read(length)).hexdigest()
+
+
+def _row_groups(parquet: Path, shard_bytes: int) -> list[tuple[tuple[int, ...], int]]:
+    """Row groups of each shard, in file order, with their uncompressed bytes."""
+    metadata = pq.read_metadata(parquet)
+    shards: list[tuple[tuple[int, ...], int]] = []
+    rows: list[int] = []
+    size = 0
+    for group in range(metadata.num_row_groups):
+        rows.append(group)
+        size += metadata.row_group(group).total_byte_size
+        if size >= shard_bytes or group == metadata.num_row_groups - 1:
+            shards.append((tuple(rows), size))
+            rows, size = [], 0
+    return shards
+
+
+def _run(
+    plans: list[ShardPlan], workers: int, progress: Progress, stop_requested: Callable[[], bool]
+) -> None:
+    todo = [plan for plan in plans if not _is_done(plan)]
+    with progress.task("encode", sum(plan.bytes for plan in todo), "bytes") as task:
+        for plan in _finished(todo, workers, stop_requested):
+            task.advance(plan.bytes)
+            task.note(plan.name)
+    if stop_requested() and not all(_is_done(plan) for plan in plans):
+        raise Interrupted("stopped while encoding; finished shards are kept")
+
+
+def _finished(
+    plans: list[ShardPlan], workers: int, stop_requested: Callable[[], bool]
+) -> Iterator[ShardPlan]:
+    if workers <= 1 or len(plans) <= 1:
+        for plan in plans:
+            if stop_requested():
+                return
+            encode_shard(plan)
+            yield plan
+        return
+    spawn = multiprocessing.get_context("spawn")  # safe beside threads, which tokenizers and torch start
+    with ProcessPoolExecutor(min(workers, len(plans)), mp_context=spawn, initializer=_one_thread) as pool:
+        futures = {pool.submit(encode_shard, plan): plan for plan in plans}
+        for future in as_completed(futures):
+            if stop_requested():
+                pool.shutdown(wait=True, cancel_futures=True)
+                return
+            future.result()
+            yield futures[future]
+
+
+def _one_thread() -> None:
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+
+def _is_done(plan: ShardPlan) -> bool:
+    try:
+        marker = json.loads(plan.marker.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    files = (plan.out / marker["file"], plan.out / marker["offsets"])
+    return marker.get("made_from") == plan.made_from() and all(file.is_file() for file in files)
+
+
+@cache
+def _tokenizer(folder: Path, sha256: str) -> Tokenizer:
+    del sha256  # part of the key: a worker may outlive a tokenizer
+    return load_tokenizer(folder)
+
+
+def encode_shard(plan: ShardPlan) -> None:
+    """Make one shard: ids and offsets, then its marker."""
+    durable.remove(plan.marker, "shard")
+    tokenizer = _tokenizer(plan.tokenizer, plan.tokenizer_sha256)
+    dtype = dtype_of(plan.vocab_size)
+    ids_path, offsets_path = plan.out / f"{plan.name}.bin", plan.out / f"{plan.name}.offsets.npy"
+    offsets = [0]
+    text_bytes = 0
+    with durable.new_file(ids_path, "shard") as temporary, open(temporary, "wb") as file:
+        for texts in _texts(plan.parquet, plan.row_groups):
+            documents = _encode(tokenizer, texts)
+            np.concatenate(documents).astype(dtype).tofile(file)
+            for document in documents:
+                offsets.append(offsets[-1] + len(document))
+            text_bytes += sum(len(text.encode()) for text in texts)
+        file.flush()
+    with durable.new_file(offsets_path, "shard") as temporary, open(temporary, "wb") as file:
+        np.save(file, np.array(offsets, np.int64))
+    marker = {
+        "file": f"{plan.name}.bin",
+        "offsets": f"{plan.name}.offsets.npy",
+        "tokens": offsets[-1],
+        "documents": len(offsets) - 1,
+        "bytes": text_bytes,
+        "sha256": sha256_of(ids_path),
+        "made_from": plan.made_from(),
+    }
+    durable.write_json(plan.marker, marker, "shard")
+
+
+def _texts(parquet: Path, row_groups: tuple[int, ...]) -> Iterator[list[str]]:
+    with pq.ParquetFile(parquet) as file:
+        for batch in file.iter_batches(_BATCH_DOCUMENTS, row_groups=list(row_groups), columns=["text"]):
+            if batch.num_rows:
+                yield batch.column(0).to_pylist()
+
+
+def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[NDArray[np.uint32]]:
+    bos, eos = control_id(tokenizer, BOS), control_id(tokenizer, EOS)
+    encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    return [np.array([bos, *encoding.ids, eos], np.uint32) for encoding in encodings]
+
+
+def _write_index(
+    sources: list[dict[str, Any]],
+    plans: dict[tuple[str, str], list[ShardPlan]],
+    folder: Path,
+    out: Path,
+) -> None:
+    sha256 = sha256_of(folder / "tokenizer.json")
+    tokenizer = _tokenizer(folder, sha256)
+    size = vocab_size(tokenizer)
+    entries = []
+    counts = np.zeros(size, np.float64)
+    for source in sources:
+        splits = {split: [_entry(plan) for plan in plans[source["name"], split]] for split in SPLITS}
+        about = {key: source[key] for key in ("name", "language", "weight")}
+        entries.append({**about, "splits": splits})
+        for shard in splits["train"]:
+            ids = np.fromfile(out / shard["file"], dtype_of(size))
+            counts += float(source["weight"]) * np.bincount(ids, minlength=size)
+    with durable.new_file(out / "token_counts.npy", "encode") as temporary, open(temporary, "wb") as file:
+        np.save(file, np.rint(counts).astype(np.int64))
+    index = {
+        "tokenizer_sha256": sha256,
+        "vocab_size": size,
+        "dtype": dtype_of(size).name,
+        "bos": control_id(tokenizer, BOS),
+        "eos": control_id(tokenizer, EOS),
+        "sources": entries,
+    }
+    durable.write_json(out / "shards.json", index, "encode")
+
+
+def _entry(plan: ShardPlan) -> dict[str, Any]:
+    marker: dict[str, Any] = json.loads(plan.marker.read_text(encoding="utf-8"))
+    del marker["made_from"]
+    return marker
+
+
+def _metrics(out: Path) -> dict[str, float]:
+    shards = TokenShards(out)
+    metrics: dict[str, float] = {"vocabulary_tokens": shards.vocab_size}
+    for split in SPLITS:
+        every = [shard for source in shards.sources for shard in shards.split(source["name"], split)]
+        metrics[f"{split}_documents"] = sum(shard.documents for shard in every)
+        metrics[f"{split}_tokens"] = sum(shard.tokens for shard in every)
+        metrics[f"{split}_bytes"] = sum(shard.bytes for shard in every)
+    return metrics

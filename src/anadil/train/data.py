@@ -1,0 +1,194 @@
+"""What is trained on, in which order: every sample is a pure function of (seed, epoch, index).
+
+So a resumed run needs no state but its step, and any number of processes sees the same global order.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anadil.errors import UserError
+
+IGNORE_INDEX = -100
+Ids = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Packed sequences. Positions restart where a document starts, which is what keeps documents apart.
+
+    `labels_BT[b, t]` is the token after `input_ids_BT[b, t]`, or -100 where nothing is to be learned.
+    """
+
+    input_ids_BT: Tensor
+    labels_BT: Tensor
+    position_ids_BT: Tensor
+
+    @property
+    def labelled(self) -> int:
+        """Number of tokens that have a label."""
+        return int((self.labels_BT != IGNORE_INDEX).sum())
+
+    def split(self, rows: int) -> list["Batch"]:
+        """The same sequences, `rows` at a time."""
+        parts = zip(
+            *(torch.split(x, rows) for x in (self.input_ids_BT, self.labels_BT, self.position_ids_BT)),
+            strict=True,
+        )
+        return [Batch(*part) for part in parts]
+
+
+class Samples(Protocol):
+    """An endless sequence of samples, `per_epoch` of them each time over the data."""
+
+    per_epoch: int
+
+    def sample(self, index: int) -> tuple[Ids, Ids, Ids]:
+        """Input ids, labels and positions, each int64 [sequence_length], of the sample at this global index."""
+
+
+def batch(samples: Samples, step: int, rows: int) -> Batch:
+    """The `rows` samples of update `step`."""
+    columns = zip(*(samples.sample(i) for i in range(step * rows, (step + 1) * rows)), strict=True)
+    return Batch(*(torch.from_numpy(np.stack(column)) for column in columns))
+
+
+@lru_cache(maxsize=2)
+def epoch_order(seed: int, epoch: int, size: int) -> Ids:
+    """The order of one epoch's `size` samples."""
+    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(size)
+
+
+class Stream:
+    """The documents of one source, shard after shard, as one array of tokens in memory-mapped files."""
+
+    def __init__(self, folder: Path, shards: Sequence[dict[str, Any]], dtype: np.dtype[Any]):
+        self.tokens = [np.memmap(folder / s["file"], dtype, "r") for s in shards if s["tokens"]]
+        self.offsets = [
+            np.load(folder / s["offsets"], mmap_mode="r") for s in shards if s["tokens"]
+        ]
+        self.ends = np.cumsum([len(tokens) for tokens in self.tokens], dtype=np.int64)
+        self.size = int(self.ends[-1]) if self.tokens else 0
+        for shard, tokens, offsets in zip(
+            (s for s in shards if s["tokens"]), self.tokens, self.offsets, strict=True
+        ):
+            if len(tokens) != shard["tokens"] or offsets[-1] != shard["tokens"]:
+                what = f"{shard['file']} has {len(tokens):,} tokens, shards.json says {shard['tokens']:,}"
+                raise UserError(what, hint="run the stage encode again")
+
+    def read(self, start: int, stop: int) -> tuple[Ids, NDArray[np.bool_]]:
+        """Tokens [start, stop) and which of them begin a document."""
+        ids, begins = np.empty(stop - start, np.int64), np.zeros(stop - start, np.bool_)
+        at = start
+        for shard in range(int(np.searchsorted(self.ends, start, "right")), len(self.tokens)):
+            first = int(self.ends[shard]) - len(self.tokens[shard])
+            end = min(stop, int(self.ends[shard]))
+            ids[at - start : end - start] = self.tokens[shard][at - first : end - first]
+            low, high = np.searchsorted(self.offsets[shard], (at - first, end - first))
+            begins[self.offsets[shard][low:high] + (first - start)] = True
+            if (at := end) == stop:
+                break
+        return ids, begins
+
+    def documents(self) -> list[tuple[int, int]]:
+        """Start and stop of every document."""
+        starts = self.ends - [len(tokens) for tokens in self.tokens]
+        pairs = (
+            zip(o[:-1] + s, o[1:] + s, strict=True)
+            for o, s in zip(self.offsets, starts, strict=True)
+        )
+        return [(int(a), int(b)) for shard in pairs for a, b in shard]
+
+
+def window(stream: Stream, index: int, length: int) -> tuple[Ids, Ids, Ids]:
+    """Inputs, labels and positions of the index-th window of a stream; the last one is padded, so none is lost.
+
+    Each token of the stream but its first is the label of one window. A document's first token has no label:
+    what came before it is another document.
+    """
+    start = index * length
+    ids, begins = stream.read(start, min(start + length + 1, stream.size))
+    used = len(ids) - 1
+    inputs, labels, starts = (
+        np.zeros(length, np.int64),
+        np.full(length, IGNORE_INDEX, np.int64),
+        np.zeros(length, bool),
+    )
+    inputs[:used], starts[:used] = ids[:-1], begins[:-1]
+    labels[:used] = np.where(begins[1:], IGNORE_INDEX, ids[1:])
+    starts[used : used + 1] = True  # padding is a document of its own
+    return inputs, labels, positions(starts)
+
+
+def positions(starts: NDArray[np.bool_]) -> Ids:
+    """Distance of each token from the last start at or before it (or from the first token)."""
+    at = np.arange(len(starts))
+    return at - np.maximum.accumulate(np.where(starts, at, 0))
+
+
+class Windows:
+    """Windows of `length` tokens of the sources of an encode folder, each source as often as its weight says.
+
+    In an epoch every window of a source of weight 2.25 occurs twice and a quarter of them once more; the next epoch
+    takes the next quarter, in an order fixed by the seed.
+    """
+
+    def __init__(self, folder: Path, length: int, seed: int, split: str = "train"):
+        found = read_shards(folder)
+        dtype = np.dtype(found["dtype"]).newbyteorder("<")
+        sources = [s for s in found["sources"] if s["weight"] > 0 and s["splits"].get(split)]
+        self.length, self.seed = length, seed
+        self.streams = [Stream(folder, s["splits"][split], dtype) for s in sources]
+        self.weights = [float(s["weight"]) for s in sources]
+        self.windows = [max(0, -(-(stream.size - 1) // length)) for stream in self.streams]
+        self.copies = [int(w) * n for w, n in zip(self.weights, self.windows, strict=True)]
+        self.extra = [round(w % 1 * n) for w, n in zip(self.weights, self.windows, strict=True)]
+        self.ends = np.cumsum(
+            [a + b for a, b in zip(self.copies, self.extra, strict=True)], dtype=np.int64
+        )
+        self.per_epoch = int(self.ends[-1]) if sources else 0
+        if not self.per_epoch:
+            raise UserError(
+                f"{folder} has no text of split {split!r} to train on",
+                hint="check the corpus sources",
+            )
+
+    def place(self, index: int) -> tuple[int, int]:
+        """Source and window of the sample at this global index."""
+        epoch, within = divmod(index, self.per_epoch)
+        slot = int(epoch_order(self.seed, epoch, self.per_epoch)[within])
+        source = int(np.searchsorted(self.ends, slot, "right"))
+        slot -= int(self.ends[source]) - self.copies[source] - self.extra[source]
+        if slot < self.copies[source]:
+            return source, slot % self.windows[source]
+        turn = (epoch * self.extra[source] + slot - self.copies[source]) % self.windows[source]
+        return source, int(_extra_order(self.seed, source, self.windows[source])[turn])
+
+    def sample(self, index: int) -> tuple[Ids, Ids, Ids]:
+        """Inputs, labels and positions of the sample at this global index."""
+        source, at = self.place(index)
+        return window(self.streams[source], at, self.length)
+
+
+@lru_cache(maxsize=64)
+def _extra_order(seed: int, source: int, size: int) -> Ids:
+    return np.random.Generator(np.random.PCG64([seed, source, 0xE])).permutation(size)
+
+
+def read_shards(folder: Path) -> dict[str, Any]:
+    """The `shards.json` of an encode folder."""
+    path = folder / "shards.json"
+    if not path.is_file():
+        raise UserError(
+            f"{folder} has no shards.json", hint="give the output folder of the stage encode"
+        )
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return found

@@ -1,0 +1,138 @@
+"""Continued pre-training on an encoded corpus, watched in bits per byte of held-out text."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+from torch import nn
+
+from anadil import durable
+from anadil.context import Context
+from anadil.model import load
+from anadil.model.score import score_documents
+from anadil.recipe import Pretrain
+from anadil.train.data import Stream, Windows, batch, read_shards
+from anadil.train.loop import CHECKPOINTS, batch_rows, read_metrics, step_count, train
+
+
+def run_pretrain(
+    model_folder: Path,
+    tokens_folder: Path,
+    out: Path,
+    settings: Pretrain,
+    context: Context,
+    *,
+    seed: int,
+    target: str,
+    original: str,
+) -> dict[str, float]:
+    """Train the model in `model_folder` on the encode output `tokens_folder` and write it to `out/model`.
+
+    `target` and `original` are the codes of the languages whose held-out text is measured under these names; all
+    further languages together are `other`. Goes on from `out/checkpoints`; removes them when the model is written.
+    """
+    model = load.load(model_folder, device=context.device)
+    load.check_fits(
+        model,
+        vocab_size=read_shards(tokens_folder)["vocab_size"],
+        sequence_length=settings.sequence_length,
+    )
+    windows = Windows(tokens_folder, settings.sequence_length, seed)
+    heldout = Heldout(
+        tokens_folder,
+        load.tokenizer(model_folder),
+        settings.eval_tokens,
+        {target: "target", original: "original"},
+    )
+    rows = batch_rows(settings)
+    steps = step_count(settings, windows.per_epoch, rows)
+    state = train(
+        model,
+        lambda step: batch(windows, step, rows),
+        settings,
+        out,
+        context,
+        steps=steps,
+        seed=seed,
+        evaluate=lambda: heldout.bits_per_byte(
+            model, context.micro_batch_tokens, settings.sequence_length
+        ),
+        eval_every=settings.eval_every,
+    )
+    with durable.new_folder(out / "model", "model") as folder:
+        load.save(model, folder)
+        load.copy_tokenizer(model_folder, folder)
+    durable.remove(out / CHECKPOINTS, "checkpoint")
+    return summary(out) | {
+        "steps": state.step,
+        "epochs": state.step * rows / windows.per_epoch,
+        "trained_tokens": state.tokens,
+        "skipped_updates": state.skipped,
+    }
+
+
+def summary(out: Path) -> dict[str, float]:
+    """The figures of a run that its curve holds: last loss, median speed, first and last measurements."""
+    curve = read_metrics(out)
+    updates = [row for row in curve if "loss" in row]
+    found = {
+        name: value
+        for row in curve
+        for name, value in row.items()
+        if name.endswith("bits_per_byte")
+    }
+    before = {f"{name}_before": curve[0][name] for name in found if name in curve[0]}
+    speed = float(np.median([row["tokens_per_second"] for row in updates]))
+    last = [row["loss"] for row in updates[-10:] if row["loss"] is not None]
+    loss = sum(last) / len(last) if last else math.nan
+    return (
+        found
+        | before
+        | {"train_loss_nats": loss, "tokens_per_second": speed, "seconds": updates[-1]["seconds"]}
+    )
+
+
+class Heldout:
+    """The first held-out documents of each language, `max_tokens` of them, shared equally by its sources."""
+
+    def __init__(self, folder: Path, tokenizer: Tokenizer, max_tokens: int, names: dict[str, str]):
+        found = read_shards(folder)
+        dtype = np.dtype(found["dtype"]).newbyteorder("<")
+        sources = [
+            (names.get(s["language"], "other"), s["splits"].get("heldout"))
+            for s in found["sources"]
+        ]
+        sources = [(name, shards) for name, shards in sources if shards]
+        self.documents: dict[str, list[list[int]]] = {name: [] for name, _ in sources}
+        self.bytes = dict.fromkeys(self.documents, 0)
+        for name, shards in sources:
+            room = max_tokens // sum(other == name for other, _ in sources)
+            for ids in _documents(Stream(folder, shards, dtype), room):
+                self.documents[name].append(ids)
+                self.bytes[name] += len(
+                    tokenizer.decode(ids[1:], skip_special_tokens=False).encode()
+                )
+
+    def bits_per_byte(self, model: nn.Module, max_tokens: int, context: int) -> dict[str, float]:
+        """`<name>_bits_per_byte` of the model now."""
+        nats = {
+            name: sum(score_documents(model, documents, max_tokens=max_tokens, context=context))
+            for name, documents in self.documents.items()
+        }
+        return {
+            f"{name}_bits_per_byte": value / math.log(2) / self.bytes[name]
+            for name, value in nats.items()
+        }
+
+
+def _documents(stream: Stream, room: int) -> Iterator[list[int]]:
+    """Documents with BOS and without their end token (bits per byte are those of the text), `room` tokens in all."""
+    for start, stop in stream.documents():
+        stop = min(stop - 1, start + room)
+        if stop - start > 1:
+            yield stream.read(start, stop)[0].tolist()
+        room -= stop - start
+        if room < 2:
+            return

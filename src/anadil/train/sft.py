@@ -1,0 +1,124 @@
+"""Fine-tuning on dialogues: LoRA on every linear layer of the decoder, merged into a plain model at the end."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from tokenizers import Tokenizer
+from transformers import PreTrainedModel
+
+from anadil import durable
+from anadil.context import Context
+from anadil.errors import UserError
+from anadil.model import load
+from anadil.recipe import Sft
+from anadil.tokenizer.chat import render_ids
+from anadil.train.data import batch
+from anadil.train.loop import CHECKPOINTS, batch_rows, step_count, train
+from anadil.train.pack import Packs, Row
+from anadil.train.pretrain import summary
+
+
+def run_sft(
+    model_folder: Path, out: Path, settings: Sft, context: Context, *, seed: int
+) -> dict[str, float]:
+    """Fine-tune the model in `model_folder` on the dialogues of `settings.data` and write it to `out/model`.
+
+    Only what the assistant says is learned. Metrics account for every dialogue. Goes on from `out/checkpoints`.
+    """
+    tokenizer = load.tokenizer(model_folder)
+    packs = Packs(
+        list(rows(settings.data, tokenizer)), settings.sequence_length, seed, settings.over_long
+    )
+    base = load.load(model_folder, device=context.device)
+    load.check_fits(base, vocab_size=0, sequence_length=settings.sequence_length)
+    model = with_lora(base, settings, seed)
+    per_batch = batch_rows(settings)
+    steps = step_count(settings, packs.per_epoch, per_batch)
+    state = train(
+        model,
+        lambda step: batch(packs, step, per_batch),
+        settings,
+        out,
+        context,
+        steps=steps,
+        seed=seed,
+    )
+    with durable.new_folder(out / "model", "model") as folder:
+        load.save(merged(model), folder)
+        load.copy_tokenizer(model_folder, folder)
+    durable.remove(out / CHECKPOINTS, "checkpoint")
+    counts = {
+        f"{name}_dialogues": float(n)
+        for name, n in asdict(packs.accounting).items()
+        if name != "learned_tokens"
+    }
+    return (
+        summary(out)
+        | counts
+        | {
+            "learned_tokens_per_epoch": packs.accounting.learned_tokens,
+            "steps": state.step,
+            "trained_tokens": state.tokens,
+            "skipped_updates": state.skipped,
+        }
+    )
+
+
+def with_lora(model: PreTrainedModel, settings: Sft, seed: int) -> PeftModel:
+    """The model with LoRA matrices on all linear layers but the output head; nothing else is trained.
+
+    All layers, MLP too: https://thinkingmachines.ai/blog/lora. Embeddings stay frozen, hence tied.
+    """
+    torch.manual_seed(seed)
+    config = LoraConfig(
+        r=settings.rank,
+        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # only ever divided by r
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    wrapped = get_peft_model(model, config)
+    assert isinstance(wrapped, PeftModel)
+    return wrapped
+
+
+def merged(model: PeftModel) -> PreTrainedModel:
+    """The plain model with the LoRA matrices added to its weights; `model` cannot be used afterwards."""
+    plain = model.merge_and_unload()
+    assert isinstance(plain, PreTrainedModel)
+    return plain
+
+
+def rows(files: Iterable[Path], tokenizer: Tokenizer) -> Iterator[Row]:
+    """Ids and learning mask of each dialogue in jsonl files of `{"messages": [{"role", "content"}, ...]}`."""
+    for file in files:
+        if not file.is_file():
+            raise UserError(
+                f"sft.data: no file {file}", hint="paths are relative to the recipe file"
+            )
+        with open(file, encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield render_ids(tokenizer, _messages(line, f"{file}, line {number}"), False)
+
+
+def _messages(line: str, place: str) -> list[dict[str, str]]:
+    hint = 'write one {"messages": [{"role": "user", "content": "..."}, ...]} a line'
+    try:
+        value: Any = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise UserError(f"{place}: not JSON ({error})", hint=hint) from error
+    messages = value.get("messages") if isinstance(value, dict) else None
+    if not isinstance(messages, list) or not all(_is_message(m) for m in messages):
+        raise UserError(f"{place}: no list of messages with role and content", hint=hint)
+    return messages
+
+
+def _is_message(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(value.get(key), str) for key in ("role", "content")
+    )

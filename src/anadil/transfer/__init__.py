@@ -1,0 +1,1 @@
+"""Moving a model onto a new vocabulary: which rows are copied and how the new ones are made."""
