@@ -16,10 +16,6 @@ help:
 
 demo: venv
 	@.venv/bin/anadil run quickstart
-	@echo
-	@echo "Done. To chat with it:"
-	@echo
-	@echo "    .venv/bin/anadil serve quickstart"
 
 test: venv
 	.venv/bin/python -m pytest -m "not slow and not gpu"
@@ -48,7 +44,7 @@ venv:
 	index=$${ANADIL_TORCH_INDEX:-}; \
 	if command -v nvidia-smi >/dev/null; then index=""; fi; \
 	$(PIP) $${index:+--extra-index-url "$$index"} torch; \
-	$(PIP) -e '.[$(EXTRAS)]'; \
+	$(PIP) -q -e '.[$(EXTRAS)]'; \
 	rm -f .venv/.installed-*; touch "$(STAMP)"; }
 
 clean:

@@ -3,14 +3,14 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from anadil.cli import main as program
+from anadil.cli import root
 from anadil.recipe import Recipe
 
 FOLDER = Path(__file__).parent.parent / "docs" / "reference"
@@ -22,16 +22,21 @@ def recipe_page() -> str:
     return "\n".join([HEADER, "# The recipe", "", *_tables(Recipe, "")])
 
 
-def _tables(model: type[BaseModel], name: str) -> Iterator[str]:
-    yield from ([f"## [{name}]", ""] if name else [])
+def _tables(model: type[BaseModel], name: str, many: bool = False) -> Iterator[str]:
+    yield from ([f"## [[{name}]]" if many else f"## [{name}]", ""] if name else [])
     yield from [" ".join((model.__doc__ or "").split()), "", "| key | type | default | meaning |", "|---|---|---|---|"]
     nested = {key: table for key, field in model.model_fields.items() if (table := _table_of(field.annotation))}
     for key, field in model.model_fields.items():
         if key not in nested:
-            yield f"| `{key}` | {_type(model, key)} | {_default(field)} | {field.description or ''} |"
+            yield f"| `{key}` | {_type(model, key)} | {_default(field)} | {_cell(field.description or '')} |"
     yield ""
     for key, table in nested.items():
-        yield from _tables(table, f"{name}.{key}".lstrip("."))
+        many = get_origin(model.model_fields[key].annotation) in (list, tuple)
+        yield from _tables(table, f"{name}.{key}".lstrip("."), many)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _table_of(annotation: Any) -> type[BaseModel] | None:
@@ -63,7 +68,7 @@ def _default(field: FieldInfo) -> str:
 
 def commands_page() -> str:
     """The help of every command."""
-    context = click.Context(program, info_name="anadil")
+    context = click.Context(root, info_name="anadil")
     return "\n".join([HEADER, "# Commands", "", *_commands(context)])
 
 

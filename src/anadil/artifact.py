@@ -118,10 +118,9 @@ class StageFolder:
         return problems
 
     def start(self, fingerprint: Fingerprint) -> int:
-        """Mark the stage as begun, remove what a killed process left half-written; returns the attempt's number."""
+        """Mark the stage as begun; returns the number of this attempt."""
         self.path.mkdir(parents=True, exist_ok=True)
-        durable.clean(self.path)
-        attempt = (self.started or {}).get("attempt", 0) + 1
+        attempt = int((self.started or {}).get("attempt", 0)) + 1
         facts = {"fingerprint": fingerprint.digest, "fingerprint_parts": fingerprint.parts, "attempt": attempt}
         durable.write_json(self.path / STARTED, facts, "started")
         return attempt

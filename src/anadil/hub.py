@@ -1,21 +1,47 @@
 """Where a base model lies: a folder, or a model on the Hugging Face hub by commit."""
 
+import json
 from pathlib import Path
 
 from anadil.errors import UserError
 
 
+def is_on_hub(path: str, revision: str | None) -> bool:
+    """Whether `path` is a hub id rather than a folder; UserError if it is neither, or has no revision."""
+    if Path(path).is_dir():
+        return False
+    if Path(path).is_absolute() or path.startswith(".") or path.count("/") != 1:
+        hint = "name a Hugging Face folder (relative to the recipe) or a hub id (org/model)"
+        raise UserError(f"base.path: no folder at {path}", hint=hint)
+    if not revision:
+        hint = 'mend the path; or, for a hub id, state its commit: base.revision = "<40 hex digits>"'
+        raise UserError(f"base.path = {path!r} is no folder here, and as a hub id it has no revision", hint=hint)
+    return True
+
+
 def local_folder(path: str, revision: str | None) -> Path:
     """The folder of the base at `path`, downloaded first if it is a hub id (then `revision` must be its commit)."""
-    folder = Path(path)
-    if folder.is_dir():
-        return folder
-    if folder.is_absolute() or path.startswith(".") or path.count("/") != 1:
-        raise UserError(f"base.path: no folder at {path}", hint="name a Hugging Face folder or a hub id (org/model)")
-    if not revision:
-        hint = 'state the commit, base.revision = "<40 hex digits>", so that the result can be repeated'
-        raise UserError(f"base.path = {path!r} is no local folder; as a hub id it has no revision", hint=hint)
-    return _download(path, revision)
+    return _download(path, str(revision)) if is_on_hub(path, revision) else Path(path)
+
+
+def check_model_folder(folder: Path) -> None:
+    """UserError unless `folder` has what a base needs: config.json, weights in safetensors, tokenizer.json."""
+    needed = {"config.json": "config.json", "*.safetensors": "weights (model.safetensors)", "tokenizer.json": "tokenizer.json"}
+    for pattern, name in needed.items():
+        if not any(folder.glob(pattern)):
+            hint = "name the folder of a whole Hugging Face model, with config.json, model.safetensors and tokenizer.json"
+            raise UserError(f"base.path: {folder} has no {name}", hint=hint)
+
+
+def check_rows(folder: Path, tokens: int) -> None:
+    """UserError if the base's tokenizer has more tokens than config.json gives the model rows."""
+    try:
+        rows = int(json.loads((folder / "config.json").read_bytes()).get("vocab_size", tokens))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise UserError(f"{folder / 'config.json'} cannot be read: {error}", hint="fetch the base again") from error
+    if tokens > rows:
+        what = f"the tokenizer in {folder} has {tokens:,} tokens, the model only {rows:,} rows"
+        raise UserError(what, hint="the tokenizer is not this model's: put the model's own one beside the weights")
 
 
 def _download(name: str, revision: str) -> Path:

@@ -49,7 +49,7 @@ def make_model(folder: Path, *, tied: bool = True, scaled_rope: bool = False, hi
     config = LlamaConfig(
         vocab_size=vocabulary.size + 2, hidden_size=hidden, intermediate_size=96, num_hidden_layers=2,
         num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=512, rope_parameters=rope,
-        tie_word_embeddings=tied, rms_norm_eps=1e-5, initializer_range=0.4,
+        tie_word_embeddings=tied, rms_norm_eps=1e-5, initializer_range=0.15,
         bos_token_id=vocabulary.added_ids[BOS], pad_token_id=vocabulary.added_ids[PAD],
         eos_token_id=[vocabulary.added_ids[EOS], vocabulary.added_ids[END_TURN]],
     )  # fmt: skip

@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from tests.train.tiny import SHAPE, VOCAB
 
 from anadil.model import load
 from anadil.model.attention import CPU_ATTENTION, use_cpu_attention
-from tests.train.tiny import SHAPE, VOCAB
 
 PACKED = torch.tensor([[*range(7), *range(9)], [*range(16)]])
 PLAIN = torch.arange(16).repeat(2, 1)

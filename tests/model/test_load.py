@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.train.tiny import SHAPE, VOCAB, model_folder
 
 from anadil.errors import UserError
 from anadil.model import load
 from anadil.recipe import Shape
-from tests.train.tiny import SHAPE, VOCAB, model_folder
 
 
 @pytest.fixture

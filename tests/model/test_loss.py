@@ -23,7 +23,8 @@ def loss_and_gradients(function: object, *args: Tensor, **options: int) -> list[
     total, n = function(hidden, weight, labels, **options)  # type: ignore[operator]
     assert n == int((labels != -100).sum())
     (total / n).backward()
-    assert hidden.grad is not None and weight.grad is not None
+    assert hidden.grad is not None
+    assert weight.grad is not None
     return [total.detach().double() / n, hidden.grad.double(), weight.grad.double()]
 
 
@@ -32,13 +33,6 @@ def errors(found: list[Tensor], truth: list[Tensor]) -> list[float]:
 
 
 @pytest.mark.parametrize("chunk", [1, 8, 37, 64])
-def test_equals_the_plain_loss_in_float64(chunk: int) -> None:
-    plain = loss_and_gradients(linear_cross_entropy_reference, *inputs(torch.float64))
-    ours = loss_and_gradients(linear_cross_entropy, *inputs(torch.float64), chunk_tokens=chunk)
-    assert max(errors(ours, plain)) < 1e-6  # both take the softmax in float32
-
-
-@pytest.mark.parametrize("chunk", [8, 64])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_is_as_close_to_the_truth_as_plain_torch(dtype: torch.dtype, chunk: int) -> None:
     hidden, weight, labels = inputs(dtype)
@@ -66,8 +60,9 @@ def test_nothing_to_learn_gives_zero_and_zero_gradients() -> None:
     hidden, weight, labels = inputs()
     total, n = linear_cross_entropy(hidden, weight, torch.full_like(labels, -100))
     total.backward()
-    assert (float(total), n) == (0.0, 0)
-    assert hidden.grad is not None and not hidden.grad.any()
+    assert (total.item(), n) == (0.0, 0)
+    assert hidden.grad is not None
+    assert not hidden.grad.any()
 
 
 def test_a_second_backward_fails_instead_of_scaling_twice() -> None:

@@ -6,11 +6,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.train.tiny import SHAPE, VOCAB
 from torch.nn.functional import cross_entropy
 
 from anadil.model import load
 from anadil.model.score import _spans, score_documents
-from tests.train.tiny import SHAPE, VOCAB
 
 MODEL = load.from_shape(SHAPE, VOCAB, seed=3)
 DOCUMENTS = [[256, *range(n)] for n in (5, 40, 0, 1, 23, 5)]
@@ -33,9 +33,7 @@ def test_a_batch_gives_what_each_document_gives_alone(max_tokens: int) -> None:
 
 @given(length=st.integers(0, 200), context=st.integers(1, 40))
 @settings(max_examples=200, deadline=None)
-def test_every_token_but_the_first_is_scored_once_with_half_a_window_before_it(
-    length: int, context: int
-) -> None:
+def test_every_token_but_the_first_is_scored_once_with_half_a_window_before_it(length: int, context: int) -> None:
     spans = list(_spans(0, length, context))
     scored = [token for span in spans for token in range(span.scored, span.stop + 1)]
     assert scored == list(range(1, length))

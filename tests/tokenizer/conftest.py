@@ -44,6 +44,12 @@ def new_texts() -> list[str]:
 
 
 @pytest.fixture(scope="session")
+def old_words() -> list[str]:
+    """Words of the old language, most of them in none of the texts."""
+    return make_words(OLD_LETTERS, 3000, 1)
+
+
+@pytest.fixture(scope="session")
 def counts_of() -> Callable[[Sequence[str]], dict[str, int]]:
     pre_tokenizer = surgery.pre_tokenizer_of(None)
     return lambda texts: dict(count_words(texts, pre_tokenizer))
@@ -67,6 +73,12 @@ def with_every_split(vocabulary: Vocabulary) -> Vocabulary:
         if token[:cut] in tokens and token[cut:] in tokens
     ]
     return replace(vocabulary, merges=merges)
+
+
+@pytest.fixture(scope="session")
+def split_vocabulary(base: Path) -> Vocabulary:
+    """The base's vocabulary in the form of Llama 3's: with every split of every token as a merge."""
+    return with_every_split(read_vocabulary(base))
 
 
 @pytest.fixture(scope="session", params=["trained", "every split", "no whole words"])

@@ -1,5 +1,6 @@
 import unicodedata
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -41,18 +42,20 @@ def test_new_tokens_are_letters_and_marks(vocabulary, new_texts, counts_of):
         assert all(unicodedata.category(letter)[0] in "LM" for letter in text.removeprefix(" "))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.text(alphabet="ab ə(-1'", max_size=8), st.data())
-def test_runs_hold_every_neighbouring_pair_of_letter_pieces(text, data):
+def test_runs_hold_exactly_the_neighbouring_letter_pieces(text, data):
     word = word_of(text)
-    cuts = sorted(data.draw(st.sets(st.integers(1, max(len(word) - 1, 1)))) if len(word) > 1 else [])
-    pieces = [word[a:b] for a, b in zip([0, *cuts], [*cuts, len(word)], strict=True)]
+    places = st.sets(st.integers(1, len(word) - 1)) if len(word) > 1 else st.just(set())
+    cuts = [0, *sorted(data.draw(places)), len(word)]
+    pieces = [word[a:b] for a, b in pairwise(cuts)]
+    marked = "L" + text[1:] if text[:1] == " " and text[1:2].isalpha() else text
+    allowed = "".join(("1" if letter.isalpha() else "0") * len(letter.encode()) for letter in marked)
+    fits = [set(allowed[a:b]) == {"1"} for a, b in pairwise(cuts)]
+    pairs = zip(pieces, pieces[1:], fits, fits[1:], strict=False)
+    expected = [(left, right) for left, right, first, second in pairs if first and second]
     runs = list(_letter_runs(word, pieces))
-    assert sum(len(run) for run in runs) <= len(pieces)
-    for run in runs:
-        assert "".join(run) in word
-        part = to_bytes("".join(run)).decode(errors="ignore")
-        assert all(letter.isalpha() for letter in part.removeprefix(" "))
+    assert [pair for run in runs for pair in pairwise(run)] == expected
 
 
 def test_the_check_text_stays_as_it_is_cut(vocabulary, new_texts, counts_of):
@@ -82,6 +85,6 @@ def test_every_new_token_is_reached(vocabulary, new_texts, counts_of):
     assert [token for token in learned.tokens if cut.pieces(token) != [token]] == []
 
 
-def test_too_little_text_says_how_many_it_gives(vocabulary, counts_of):
+def test_too_little_text_gives_what_it_has(vocabulary, counts_of):
     learned = continue_bpe(vocabulary, counts_of(["zğz zğz"]), 50, 2)
-    assert learned.learnable == len(learned.tokens) < 50
+    assert 0 < len(learned.tokens) < 50

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from anadil.model import load
 from anadil.recipe import Shape
 from anadil.tokenizer.chat import CONTROL_TOKENS
+from anadil.tokenizer.shards import sha256_of
 
 SHAPE = Shape(hidden_size=32, layers=2, heads=4, kv_heads=2, ffn_size=48, max_position=64)
 VOCAB = 256 + len(CONTROL_TOKENS)
@@ -30,24 +31,26 @@ def model_folder(folder: Path, *, tied: bool = True) -> Path:
     return folder
 
 
-def tokens_folder(
-    folder: Path, sources: dict[str, tuple[str, float, list[list[str]], list[str]]]
-) -> Path:
+def tokens_folder(folder: Path, sources: dict[str, tuple[str, float, list[list[str]], list[str]]]) -> Path:
     """An encode folder; per source its language, weight, train texts by shard, and held-out texts."""
     tokenizer, listed = byte_tokenizer(), []
     for name, (language, weight, train, heldout) in sources.items():
         splits = {"train": train, "heldout": [heldout]}
         shards = {
-            split: [
-                _shard(folder, f"tokens/{name}/{split}-{i:05d}", texts, tokenizer)
-                for i, texts in enumerate(parts)
-            ]
+            split: [_shard(folder, f"tokens/{name}/{split}-{i:05d}", texts, tokenizer) for i, texts in enumerate(parts)]
             for split, parts in splits.items()
         }
         listed.append({"name": name, "language": language, "weight": weight, "splits": shards})
-    (folder / "shards.json").write_text(
-        json.dumps({"dtype": "uint16", "vocab_size": VOCAB, "sources": listed})
-    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+    index = {
+        "tokenizer_sha256": sha256_of(folder / "tokenizer.json"),
+        "vocab_size": VOCAB,
+        "dtype": "uint16",
+        "bos": BOS,
+        "eos": EOS,
+        "sources": listed,
+    }
+    (folder / "shards.json").write_text(json.dumps(index))
     return folder
 
 
@@ -55,9 +58,7 @@ def _shard(folder: Path, stem: str, texts: list[str], tokenizer: Tokenizer) -> d
     ids = [[BOS, *tokenizer.encode(text, add_special_tokens=False).ids, EOS] for text in texts]
     path = folder / f"{stem}.bin"
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.concatenate([np.array(document, "<u2") for document in ids] or [np.zeros(0, "<u2")]).tofile(
-        path
-    )
+    np.concatenate([np.array(document, "<u2") for document in ids] or [np.zeros(0, "<u2")]).tofile(path)
     offsets = np.cumsum([0, *map(len, ids)], dtype=np.int64)
     np.save(folder / f"{stem}.offsets.npy", offsets)
     size = sum(len(text.encode()) for text in texts)

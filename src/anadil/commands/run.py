@@ -1,6 +1,8 @@
 """`anadil plan`, `run`, `show` and `compare`."""
 
 import json
+import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,13 +41,19 @@ def run_recipe(name: str, settings: list[str], folder: Path | None, runs: Path, 
         write(folder, verdicts=[(v.passed, v.text) for v in verdicts])
         print_report(folder, verdicts=[(v.passed, v.text) for v in verdicts])
     else:
-        sys.stdout.write(f"Everything is done; nothing to run. Report: {folder / 'report.html'}\n")
+        print(f"Everything is done; nothing to run. Report: {folder / 'report.html'}")
         for verdict in verdicts:
-            sys.stdout.write(f"  gate {'passed' if verdict.passed else 'FAILED'}: {verdict.text}\n")
+            print(f"  gate {'passed' if verdict.passed else 'FAILED'}: {verdict.text}")
     if "export" in recipe.stages:
-        sys.stdout.write(f"\nTalk to it:      anadil chat {_argument(folder, runs)}\n")
-        sys.stdout.write(f"In the browser:  anadil serve {_argument(folder, runs)}\n")
+        print(f"\nTalk to it:      {_program()} chat {_argument(folder, runs)}")
+        print(f"In the browser:  {_program()} serve {_argument(folder, runs)}")
     return all(verdict.passed for verdict in verdicts)
+
+
+def _program() -> str:
+    """How the user can call this program from here: by name where the PATH has it, else by its path."""
+    called = Path(sys.argv[0])
+    return "anadil" if shutil.which("anadil") or called.name != "anadil" else os.path.relpath(called)
 
 
 def _argument(folder: Path, runs: Path) -> str:

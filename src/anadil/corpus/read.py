@@ -62,7 +62,7 @@ def read(source: Source, on_error: OnError) -> Iterator[Document]:
 
 def _open(path: Path) -> IO[bytes]:
     if path.suffix == ".gz":
-        return gzip.open(path)
+        return io.BufferedReader(gzip.open(path))
     if path.suffix == ".zst":
         return io.BufferedReader(pa.input_stream(str(path), compression="zstd"))
     return open(path, "rb")

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from transformers import (
@@ -39,8 +40,8 @@ def load(
 ) -> PreTrainedModel:
     """The causal language model in a Hugging Face folder, or of a hub id at a commit, in evaluation mode.
 
-    Raises UserError when the folder is not one, lacks weights, has ones that are not finite, or a tokenizer with
-    more tokens than the model has rows.
+    Raises UserError when the folder is not one, lacks weights, has ones that are not finite, or a
+    tokenizer with more tokens than the model has rows.
     """
     folder = local_folder(str(path), revision)
     _check_files(folder)
@@ -49,16 +50,12 @@ def load(
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=dtype, local_files_only=True, output_loading_info=True
             )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise UserError(
-            f"cannot load the model in {folder}: {error}", hint="fetch or make the model again"
-        ) from error
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        raise UserError(f"cannot load the model in {folder}: {error}", hint="fetch or make the model again") from error
     model: PreTrainedModel = loaded[0]
     if missing := sorted(loaded[1]["missing_keys"]):
         what = f"the weights in {folder} lack {len(missing)} tensors, first {missing[0]}"
-        raise UserError(
-            what, hint="fetch or make the model again; its config.json may be of another model"
-        )
+        raise UserError(what, hint="fetch or make the model again; its config.json may be of another model")
     _check_finite(model, folder)
     _check_tokenizer(model, folder)
     model.to(device)  # type: ignore[arg-type]
@@ -68,9 +65,7 @@ def load(
 
 def _check_files(folder: Path) -> None:
     if not (folder / "config.json").is_file():
-        raise UserError(
-            f"{folder} has no config.json", hint="name the folder of a Hugging Face model"
-        )
+        raise UserError(f"{folder} has no config.json", hint="name the folder of a Hugging Face model")
     if not any(next(folder.glob(pattern), None) for pattern in WEIGHTS):
         raise UserError(
             f"{folder} has no weights (model.safetensors)",
@@ -81,9 +76,7 @@ def _check_files(folder: Path) -> None:
 def _check_finite(model: PreTrainedModel, folder: Path) -> None:
     for name, parameter in model.named_parameters():
         if not bool(torch.isfinite(parameter).all()):
-            raise UserError(
-                f"{name} in {folder} has values that are not finite", hint="use another checkpoint"
-            )
+            raise UserError(f"{name} in {folder} has values that are not finite", hint="use another checkpoint")
 
 
 def _check_tokenizer(model: PreTrainedModel, folder: Path) -> None:
@@ -93,9 +86,7 @@ def _check_tokenizer(model: PreTrainedModel, folder: Path) -> None:
     highest, rows = max(vocabulary.values()), vocabulary_rows(model)
     if highest >= rows:
         what = f"the tokenizer in {folder} has ids up to {highest}, the model only {rows} rows"
-        raise UserError(
-            what, hint="the tokenizer is not this model's; put its own one beside the weights"
-        )
+        raise UserError(what, hint="the tokenizer is not this model's; put its own one beside the weights")
 
 
 def from_shape(
@@ -109,8 +100,8 @@ def from_shape(
 ) -> LlamaForCausalLM:
     """A Llama with random weights, float32: normal with standard deviation 0.02, norms 1.
 
-    Matrices that write to the residual stream get 0.02 / sqrt(2 x layers), as in GPT-2, so that its variance
-    does not grow with depth.
+    Matrices that write to the residual stream get 0.02 / sqrt(2 x layers), as in GPT-2, so that its
+    variance does not grow with depth.
     """
     config = LlamaConfig(
         vocab_size=vocab_size,
@@ -143,17 +134,13 @@ def from_shape(
 def save(model: PreTrainedModel, folder: Path, *, dtype: torch.dtype | None = None) -> None:
     """Write a plain Hugging Face folder: config.json, generation_config.json, model.safetensors.
 
-    `dtype` converts the weights in the files, not in `model`. `folder` is a temporary one of `durable`.
+    `dtype` converts the weights in the files, not in `model`. `folder` is a temporary one of
+    `durable`.
     """
     state = model.state_dict()
     if dtype is not None:
-        state = {
-            name: tensor.to(dtype) if tensor.is_floating_point() else tensor
-            for name, tensor in state.items()
-        }
-        for (
-            name
-        ) in model.all_tied_weights_keys:  # two converted copies would no longer share memory
+        state = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
+        for name in model.all_tied_weights_keys:  # two converted copies would no longer share memory
             state.pop(name, None)
     with _no_bars():
         model.save_pretrained(folder, state_dict=state)
@@ -179,9 +166,7 @@ def tokenizer(folder: Path) -> Tokenizer:
     """The tokenizer in a model folder; UserError if it has none."""
     path = folder / "tokenizer.json"
     if not path.is_file():
-        raise UserError(
-            f"{folder} has no tokenizer.json", hint="put the model's tokenizer beside its weights"
-        )
+        raise UserError(f"{folder} has no tokenizer.json", hint="put the model's tokenizer beside its weights")
     return Tokenizer.from_file(str(path))
 
 
@@ -221,8 +206,8 @@ def plain_model(model: nn.Module) -> PreTrainedModel:
 def hidden_and_head(model: nn.Module) -> tuple[nn.Module, Tensor]:
     """The decoder, whose `last_hidden_state` times the second value, [V, D], gives the logits.
 
-    That is tried on two tokens. Raises UserError for models whose logits are more than that (soft capping,
-    scaling, a bias).
+    That is tried on two tokens. Raises UserError for models whose logits are more than that (soft
+    capping, scaling, a bias).
     """
     plain: Any = plain_model(model)
     body, head = plain.get_decoder(), plain.get_output_embeddings()
@@ -233,7 +218,7 @@ def hidden_and_head(model: nn.Module) -> tuple[nn.Module, Tensor]:
         logits = plain(input_ids=ids, use_cache=False).logits.float()
         ours = F.linear(body(input_ids=ids, use_cache=False).last_hidden_state, head.weight).float()
     plain.train(was_training)
-    if not torch.allclose(logits, ours, rtol=1e-3, atol=1e-3):
+    if not torch.allclose(logits, ours, rtol=1e-3, atol=1e-3, equal_nan=True):
         what = f"{type(plain).__name__} changes its logits after the output embedding (soft capping, scale or bias)"
         raise UserError(what, hint="use another base model: this one cannot be trained here")
     return body, head.weight

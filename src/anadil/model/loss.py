@@ -1,8 +1,9 @@
 """Cross-entropy from hidden states and the output embedding; the logits never exist all at once.
 
-With a vocabulary of 128k the logits, their float32 copy and its gradient cost 10 bytes each: 9.8 GiB at 8k tokens.
-Here a chunk of tokens goes hidden -> logits -> loss -> gradient before the next one starts, as in Liger-Kernel's
-fused linear cross-entropy (https://github.com/linkedin/Liger-Kernel), in plain torch, so that it runs everywhere.
+With a vocabulary of 128k the logits, their float32 copy and its gradient cost 10 bytes each: 9.8
+GiB at 8k tokens. Here a chunk of tokens goes hidden -> logits -> loss -> gradient before the next
+one starts, as in Liger-Kernel's fused linear cross-entropy (https://github.com/linkedin/Liger-
+Kernel), in plain torch, so that it runs everywhere.
 """
 
 from typing import Any
@@ -24,8 +25,9 @@ def linear_cross_entropy(
 ) -> tuple[Tensor, int]:
     """Sum of the negative log likelihoods in nats (float32 scalar) and the number of tokens that have a label.
 
-    Equal to `linear_cross_entropy_reference`, with `chunk_tokens` x V logits in memory (0: about 64 MiB of them).
-    Matrix products run in the autocast dtype where autocast is on, softmax and sums in float32.
+    Equal to `linear_cross_entropy_reference`, with `chunk_tokens` x V logits in memory (0: about 64
+    MiB of them). Matrix products run in the autocast dtype where autocast is on, softmax and sums
+    in float32.
     """
     kept_K = (labels_T != ignore_index).nonzero().squeeze(1)
     if kept_K.numel() < labels_T.numel():
@@ -34,7 +36,6 @@ def linear_cross_entropy(
     with_gradient = torch.is_grad_enabled() and (hidden_TD.requires_grad or weight_VD.requires_grad)
     dtype = product_dtype(hidden_TD)
     total = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
-
         hidden_TD, weight_VD, labels_T, chunk_tokens, dtype, with_gradient
     )
     return total, labels_T.numel()
@@ -50,9 +51,7 @@ def linear_cross_entropy_reference(
 
 
 @torch.no_grad()
-def token_nll(
-    hidden_TD: Tensor, weight_VD: Tensor, labels_T: Tensor, *, chunk_tokens: int = 0
-) -> Tensor:
+def token_nll(hidden_TD: Tensor, weight_VD: Tensor, labels_T: Tensor, *, chunk_tokens: int = 0) -> Tensor:
     """Negative log likelihood in nats of each label, float32 [T]; no gradient, a chunk of logits at a time."""
     dtype = product_dtype(hidden_TD)
     weight_VD = weight_VD.to(dtype)
@@ -61,10 +60,7 @@ def token_nll(
         strict=True,
     )
     with torch.autocast(hidden_TD.device.type, enabled=False):
-        parts = [
-            F.cross_entropy((h.to(dtype) @ weight_VD.T).float(), y, reduction="none")
-            for h, y in chunks
-        ]
+        parts = [F.cross_entropy((h.to(dtype) @ weight_VD.T).float(), y, reduction="none") for h, y in chunks]
     return torch.cat(parts) if parts else hidden_TD.new_zeros(0, dtype=torch.float32)
 
 
@@ -104,9 +100,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         grad_TD, grad_VD = ctx.gradients
         del ctx.gradients  # scaled in place below: a second backward must fail, not scale twice
-        scaled = [
-            None if g is None else g.mul_(grad_outputs[0].to(g.dtype)) for g in (grad_TD, grad_VD)
-        ]
+        # a float32 factor: rounded to bfloat16 it would put the same error into every gradient
+        scaled = [None if g is None else g.mul_(grad_outputs[0]) for g in (grad_TD, grad_VD)]
         return (*scaled, None, None, None, None)
 
 
@@ -122,7 +117,8 @@ def _forward(
     weight = weight_VD.to(dtype)
     total = torch.zeros((), dtype=torch.float32, device=hidden_TD.device)
     grad_TD = torch.empty_like(hidden_TD) if need_h else None
-    # float32: the chunks' sums would lose bits in bfloat16 that the one product of the plain loss keeps
+    # float32: the chunks' sums would lose bits in bfloat16 that the one product of the plain loss
+    # keeps
     grad_VD = torch.zeros_like(weight_VD, dtype=torch.float32) if need_w else None
     for start in range(0, labels_T.numel(), chunk):
         rows = slice(start, start + chunk)

@@ -35,16 +35,15 @@ def score_documents(
 ) -> list[float]:
     """Sum of the negative log likelihoods in nats of each document's tokens, given its first one (BOS).
 
-    Each token but the first is scored exactly once. A document longer than `context` tokens (default: what the
-    model was made for, at most `max_tokens`) goes in windows that overlap by half, so that every token but those
-    of the first window has at least half a window before it. `max_tokens` bounds one forward pass.
+    Each token but the first is scored exactly once. A document longer than `context` tokens
+    (default: what the model was made for, at most `max_tokens`) goes in windows that overlap by
+    half, so that every token but those of the first window has at least half a window before it.
+    `max_tokens` bounds one forward pass.
     """
     body, weight_VD = hidden_and_head(model)
     longest = getattr(getattr(model, "config", None), "max_position_embeddings", None) or max_tokens
     context = min(context or longest, longest, max_tokens)
-    spans = [
-        span for index, document in enumerate(ids) for span in _spans(index, len(document), context)
-    ]
+    spans = [span for index, document in enumerate(ids) for span in _spans(index, len(document), context)]
     totals = np.zeros(len(ids))
     was_training = model.training
     model.eval()
@@ -54,21 +53,12 @@ def score_documents(
         for row, span in enumerate(group):
             window = torch.tensor(ids[span.document][span.start : span.stop + 1])
             input_ids[row, : span.size] = window[:-1]
-            labels[row, span.scored - 1 - span.start : span.size] = window[
-                span.scored - span.start :
-            ]
+            labels[row, span.scored - 1 - span.start : span.size] = window[span.scored - span.start :]
         # padding stands on the right, where a causal model does not see it
         hidden = body(input_ids=input_ids.to(weight_VD.device), use_cache=False).last_hidden_state
         kept = (labels >= 0).to(weight_VD.device)
-        nll = (
-            token_nll(hidden[kept], weight_VD, labels.to(weight_VD.device)[kept])
-            .double()
-            .cpu()
-            .numpy()
-        )
-        document = np.repeat(
-            [span.document for span in group], [span.stop - span.scored + 1 for span in group]
-        )
+        nll = token_nll(hidden[kept], weight_VD, labels.to(weight_VD.device)[kept]).double().cpu().numpy()
+        document = np.repeat([span.document for span in group], [span.stop - span.scored + 1 for span in group])
         np.add.at(totals, document, nll)
     model.train(was_training)
     return [float(total) for total in totals]

@@ -38,6 +38,7 @@ def run(recipe: Recipe, recipe_path: Path, folder: Path, context: Context, *, re
     runs in it; Interrupted when a stop was asked for. What is done stays done.
     """
     with durable.lock(folder):
+        durable.clean(folder)
         hashes = Hashes(folder / HASHES)
         _claim(recipe, recipe_path, folder)
         steps = plan(recipe, folder, hashes)

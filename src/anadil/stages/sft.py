@@ -11,4 +11,4 @@ def run(recipe: Recipe, inputs: dict[str, Path], out: Path, context: Context) ->
     """Fine-tune and merge; metrics account for every dialogue."""
     assert recipe.sft is not None, "checked by the recipe: the stage sft has its table"
     model = next(path for path in inputs.values()) / "model"
-    return run_sft(model, out, recipe.sft, context, seed=recipe.seed)
+    return run_sft(model, out, recipe.sft, context, seed=recipe.seed, system_prompt=recipe.serve.system_prompt)

@@ -10,6 +10,7 @@ from anadil.recipe import Recipe
 from anadil.stages.spec import StageSpec
 
 MODEL = ("sft", "pretrain", "transfer")
+EVALUATE = ("evaluate", "serve.system_prompt", "sft.prompt_field", "sft.answer_field")
 
 
 def _corpus_files(recipe: Recipe) -> dict[str, Path]:
@@ -21,17 +22,12 @@ def _corpus_files(recipe: Recipe) -> dict[str, Path]:
 
 
 def _base_files(recipe: Recipe) -> dict[str, Path]:
-    if not recipe.base.path or not Path(recipe.base.path).is_dir():
-        if recipe.base.path:
-            _check_hub_name(recipe)
-        return {}  # trained from nothing, or a hub model, which enters by its commit
+    """The base's files; none for a model from nothing, or on the hub (it enters by its commit)."""
+    if not recipe.base.path or hub.is_on_hub(recipe.base.path, recipe.base.revision):
+        return {}
     folder = Path(recipe.base.path)
+    hub.check_model_folder(folder)
     return {f"base/{file.name}": file for file in sorted(folder.iterdir()) if file.is_file()}
-
-
-def _check_hub_name(recipe: Recipe) -> None:
-    if not recipe.base.revision:
-        hub.local_folder(str(recipe.base.path), None)  # says what is missing
 
 
 def _base_tokenizer_files(recipe: Recipe) -> dict[str, Path]:
@@ -61,11 +57,9 @@ STAGES: tuple[StageSpec, ...] = (
     StageSpec("encode", 1, (), (), ("corpus", "tokenizer"), lambda recipe: {}),
     StageSpec("transfer", 1, ("transfer",), ("base", "seed"), ("tokenizer", "encode", "corpus"), _base_files, True),
     StageSpec("pretrain", 1, ("pretrain",), ("seed",), ("transfer", "encode"), lambda recipe: {}, True, True),
-    StageSpec("sft", 1, ("sft",), ("seed",), (MODEL[1:],), _sft_files, True, True),
+    StageSpec("sft", 1, ("sft", "serve.system_prompt"), ("seed",), (MODEL[1:],), _sft_files, True, True),
     StageSpec("export", 1, ("export",), (), (MODEL,), lambda recipe: {}),
-    StageSpec(
-        "evaluate", 1, ("evaluate", "serve.system_prompt", "sft.data"), ("language", "base"), ("export", "corpus"), _evaluate_files, True
-    ),
+    StageSpec("evaluate", 1, EVALUATE, ("language", "base"), ("export", "corpus"), _evaluate_files, True),
 )
 
 

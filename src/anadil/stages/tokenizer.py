@@ -8,7 +8,7 @@ from anadil.context import Context
 from anadil.corpus.build import sources, texts
 from anadil.progress import Progress
 from anadil.recipe import Recipe, Tokenizer
-from anadil.tokenizer.load import load_tokenizer
+from anadil.tokenizer.load import load_tokenizer, read_vocabulary
 from anadil.tokenizer.measure import flatten, measure
 from anadil.tokenizer.surgery import Size, build, pre_tokenizer_of
 from anadil.tokenizer.train import count_words
@@ -17,6 +17,8 @@ from anadil.tokenizer.train import count_words
 def run(recipe: Recipe, inputs: dict[str, Path], out: Path, context: Context) -> dict[str, float]:
     """Build and measure the tokenizer; metrics are tokens per word and bytes per token, `base_` for before."""
     base = hub.local_folder(recipe.base.path, recipe.base.revision) if recipe.base.path else None
+    if base:
+        hub.check_rows(base, read_vocabulary(base).size)
     table, original = recipe.tokenizer, recipe.base.language
     return build_and_measure(table, base, inputs["corpus"], recipe.language, original, out, context.progress)
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from transformers import PreTrainedModel
+
 from anadil import durable, hub
 from anadil.context import Context
 from anadil.model import load
@@ -13,6 +15,7 @@ from anadil.transfer.move import move
 def run(recipe: Recipe, inputs: dict[str, Path], out: Path, context: Context) -> dict[str, float]:
     """Write `out/model`; metrics count copied and new rows."""
     shards = TokenShards(inputs["encode"])
+    model: PreTrainedModel
     if recipe.base.shape:
         model = load.from_shape(
             recipe.base.shape, shards.vocab_size, seed=recipe.seed, bos=shards.bos, eos=shards.eos

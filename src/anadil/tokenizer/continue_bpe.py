@@ -9,6 +9,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from anadil.errors import UserError
 from anadil.tokenizer.load import Merge, Vocabulary, build_pre_tokenizer, from_bytes, to_bytes
@@ -22,14 +23,12 @@ class Continued:
     """New merges by rank and the tokens they make, both in the byte-level alphabet.
 
     There can be more merges than tokens: one token may be put together in several ways. `dropped` counts
-    learned merges that were left out, by reason. `learnable` is how many tokens the text had to give, where
-    that is less than asked for.
+    learned merges that were left out, by reason.
     """
 
     merges: list[Merge] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
-    learnable: int | None = None
 
 
 def continue_bpe(
@@ -41,8 +40,8 @@ def continue_bpe(
 ) -> Continued:
     """Learn up to `budget` new tokens of letters and marks (a leading space allowed) from `words` with counts.
 
-    No merge changes how `unchanged_text` is cut. Words are pre-tokens of the vocabulary in the byte-level
-    alphabet.
+    Fewer come back where the text has no more to give. No merge changes how `unchanged_text` is cut. Words are
+    pre-tokens of the vocabulary in the byte-level alphabet.
     """
     cut = Cutter(vocabulary)
     segments, pieces = _private_use(_segments(cut, words), vocabulary)
@@ -54,7 +53,6 @@ def continue_bpe(
         if len(result.tokens) == budget:
             return result
         if len({left + right for left, right in learned}) < limit:  # the text has no more to give
-            result.learnable = len(result.tokens)
             return result
         limit *= 2
 
@@ -106,11 +104,7 @@ def _allowed_bytes(word: str) -> list[bool]:
     letters = [unicodedata.category(character)[0] in "LM" for character in text]
     if text.startswith(" ") and len(letters) > 1 and letters[1]:
         letters[0] = True
-    return [
-        letter
-        for character, letter in zip(text, letters, strict=True)
-        for _ in character.encode()
-    ]
+    return [letter for character, letter in zip(text, letters, strict=True) for _ in character.encode()]
 
 
 def _private_use(
@@ -135,7 +129,7 @@ def _adjacent_pairs(cut: Cutter, vocabulary: Vocabulary, text: str) -> set[Merge
     """The neighbouring pieces in the cut of `text`: a merge of none of them cannot change that cut."""
     words = build_pre_tokenizer(vocabulary.pre_tokenizer).pre_tokenize_str(text)
     cuts = [cut.pieces(word) for word, _ in words]
-    return {pair for pieces in cuts for pair in zip(pieces, pieces[1:], strict=False)}
+    return {pair for pieces in cuts for pair in pairwise(pieces)}
 
 
 def _map_back(

@@ -104,10 +104,17 @@ class Vocabulary:
                 "fuse_unk": False,
                 "byte_fallback": False,
                 "ignore_merges": self.ignore_merges,
-                "vocab": dict(sorted(self.tokens.items(), key=lambda item: item[1])),
+                "vocab": dict(sorted(self._model_tokens().items(), key=lambda item: item[1])),
                 "merges": [list(merge) for merge in self.merges],
             },
         }
+
+    def _model_tokens(self) -> dict[str, int]:
+        """Tokens of the BPE model. The library numbers added tokens on from the count of the model's tokens, whatever
+        id the file gives, unless the model has them too; so where that gives other ids, it has them too."""
+        first = len(self.tokens)
+        follow = sorted(self.added_ids.values()) == list(range(first, first + len(self.added)))
+        return dict(self.tokens) if follow else {**self.tokens, **self.added_ids}
 
     def build(self) -> Tokenizer:
         """A `tokenizers.Tokenizer` in which control tokens typed in text stay text."""
@@ -149,7 +156,8 @@ def llama3_pre_tokenizer() -> dict[str, Any]:
 def build_pre_tokenizer(spec: Mapping[str, Any]) -> PreTokenizer:
     """The object that a `pre_tokenizer` entry of a tokenizer.json describes."""
     shell = {**_setup(), "pre_tokenizer": dict(spec)}
-    return Tokenizer.from_str(json.dumps(shell)).pre_tokenizer
+    built: PreTokenizer = Tokenizer.from_str(json.dumps(shell)).pre_tokenizer
+    return built
 
 
 def added_token(text: str, identifier: int) -> dict[str, Any]:
@@ -176,9 +184,7 @@ def read_vocabulary(path: Path) -> Vocabulary:
     added = data.get("added_tokens") or []
     contents = {entry["content"] for entry in added}
     tokens = {token: identifier for token, identifier in model["vocab"].items() if token not in contents}
-    vocabulary = Vocabulary(
-        tokens, merges, added, data["pre_tokenizer"], bool(model.get("ignore_merges"))
-    )
+    vocabulary = Vocabulary(tokens, merges, added, data["pre_tokenizer"], bool(model.get("ignore_merges")))
     _check_bytes(file, vocabulary)
     return vocabulary
 
@@ -243,6 +249,18 @@ def _check_bytes(file: Path, vocabulary: Vocabulary) -> None:
         raise UserError(what, hint=_HINT)
 
 
+def _check_ids(vocabulary: Vocabulary) -> None:
+    """The library must see the ids we mean, and none of the control tokens in text."""
+    tokenizer = vocabulary.build()
+    expected = {**vocabulary.tokens, **vocabulary.added_ids}
+    assert tokenizer.get_vocab(with_added_tokens=True) == expected, "the library numbers the tokens otherwise"
+    for entry in vocabulary.added:
+        name = entry["content"]
+        if entry["special"] and entry["id"] in tokenizer.encode(name, add_special_tokens=False).ids:
+            what = f"the base's control token {name!r} cannot be told from the same word in text"
+            raise UserError(what, hint="take another base, or rename that token in its tokenizer.json")
+
+
 def write_folder(vocabulary: Vocabulary, out: Path) -> None:
     """Write tokenizer.json, tokenizer_config.json and chat_template.jinja: what `AutoTokenizer` loads."""
     config = {
@@ -255,6 +273,7 @@ def write_folder(vocabulary: Vocabulary, out: Path) -> None:
     }
     missing = [name for name in CONTROL_TOKENS if name not in vocabulary.added_ids]
     assert not missing, f"control tokens missing: {missing}"
+    _check_ids(vocabulary)
     durable.write_text(out / "chat_template.jinja", CHAT_TEMPLATE, "tokenizer")
     durable.write_json(out / "tokenizer_config.json", config, "tokenizer")
     durable.write_json(out / "tokenizer.json", vocabulary.to_json(), "tokenizer")

@@ -45,9 +45,7 @@ class Tally:
         }
 
 
-def measure(
-    before: Tokenizer | None, after: Tokenizer, texts: Mapping[str, Iterable[str]]
-) -> dict[str, Any]:
+def measure(before: Tokenizer | None, after: Tokenizer, texts: Mapping[str, Iterable[str]]) -> dict[str, Any]:
     """Measure on named texts (`target`, `original`), each read once: {name: {before, after}, unused_tokens}.
 
     `unused_tokens` are ordinary tokens that occur in none of the texts. Without a base there is no `before`.
@@ -63,21 +61,19 @@ def measure(
         result[name] = {when: tally.to_json() for when, tally in tallies.items()}
         for when, tally in tallies.items():
             used[when] |= tally.used
-    result["unused_tokens"] = {
-        when: len(_ordinary(tokenizer) - used[when]) for when, tokenizer in tokenizers.items()
-    }
+    result["unused_tokens"] = {when: len(_ordinary(tokenizer) - used[when]) for when, tokenizer in tokenizers.items()}
     return result
 
 
 def flatten(measured: Mapping[str, Any]) -> dict[str, float]:
-    """Metrics with plain names: target_tokens_per_word, target_tokens_per_word_before, unused_tokens, ..."""
+    """Metrics with plain names: target_tokens_per_word, base_target_tokens_per_word (before), unused_tokens, ..."""
     metrics: dict[str, float] = {}
     for name, by_time in measured.items():
         for when, value in by_time.items():
-            suffix = "" if when == "after" else f"_{when}"
+            prefix = "" if when == "after" else "base_"
             values = value if isinstance(value, Mapping) else {"": value}
             for key, number in values.items():
-                metrics["_".join(part for part in (name, key) if part) + suffix] = number
+                metrics[prefix + "_".join(part for part in (name, key) if part)] = number
     return metrics
 
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
+from itertools import pairwise
 
 from anadil.tokenizer.continue_bpe import Cutter
 from anadil.tokenizer.load import Merge, Vocabulary, byte_alphabet, to_bytes
@@ -52,7 +53,7 @@ def last_merges(vocabulary: Vocabulary) -> dict[str, Merge]:
 def _last_merge(token: str, ranks: Mapping[Merge, int]) -> Merge | None:
     parts = list(token)
     while len(parts) > 2:
-        pairs = zip(parts, parts[1:], strict=False)
+        pairs = pairwise(parts)
         rank, place = min((ranks.get(pair, len(ranks)), place) for place, pair in enumerate(pairs))
         if rank == len(ranks):
             return None
@@ -102,9 +103,7 @@ def check_text(vocabulary: Vocabulary) -> str:
     return to_bytes("".join(tokens[identifier] for identifier in check_ids(vocabulary))).decode()
 
 
-def free_order(
-    vocabulary: Vocabulary, usage: Sequence[Usage], scripts: Sequence[str] = ()
-) -> list[str]:
+def free_order(vocabulary: Vocabulary, usage: Sequence[Usage], scripts: Sequence[str] = ()) -> list[str]:
     """Every token that may go, in the order of going: the least used first, none before a token it is part of."""
     parts = last_merges(vocabulary)
     stays = _closed(_needed(vocabulary, usage, scripts), parts)
@@ -138,9 +137,7 @@ def without(vocabulary: Vocabulary, tokens: Iterable[str]) -> Pruned:
 
 
 def _needed(vocabulary: Vocabulary, usage: Sequence[Usage], scripts: Sequence[str]) -> set[str]:
-    used = {
-        token for one in usage for token, count in one.counts.items() if count >= one.min_count
-    }
+    used = {token for one in usage for token, count in one.counts.items() if count >= one.min_count}
     return always_kept(vocabulary, scripts) | used
 
 

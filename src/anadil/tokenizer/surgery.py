@@ -109,9 +109,7 @@ def _of_base(
     return _replace(before, target_counts, keep_counts, size)
 
 
-def _extend(
-    before: Vocabulary, words: Mapping[str, int], size: Size, mode: str
-) -> tuple[Vocabulary, Surgery]:
+def _extend(before: Vocabulary, words: Mapping[str, int], size: Size, mode: str) -> tuple[Vocabulary, Surgery]:
     if size.new_tokens is None:
         hint = "set tokenizer.new_tokens, for example 16000"
         raise UserError("mode extend needs the number of tokens to add", hint=hint)
@@ -130,9 +128,7 @@ def _inplace(
     keep_counts: Mapping[str, Mapping[str, int]],
     size: Size,
 ) -> tuple[Vocabulary, Surgery]:
-    usage = [
-        Usage(count_tokens(before, words), size.keep_min_count) for words in keep_counts.values()
-    ]
+    usage = [Usage(count_tokens(before, words), size.keep_min_count) for words in keep_counts.values()]
     usage.append(Usage(count_tokens(before, target_counts), size.target_min_count))
     order = free_order(before, usage, size.keep_scripts)
     controls = _missing_controls(before)
@@ -214,9 +210,7 @@ def _enough(learned: int, asked: int, key: str, fixed: int) -> None:
         raise UserError(what, hint=f"set {key} = {learned + fixed} or less; or {_MORE_TEXT}")
 
 
-def _with_new(
-    vocabulary: Vocabulary, learned: Continued, controls: list[str], ids: "list[int] | range"
-) -> Vocabulary:
+def _with_new(vocabulary: Vocabulary, learned: Continued, controls: list[str], ids: "list[int] | range") -> Vocabulary:
     """Controls take the first of `ids`, then the new tokens in the order they were learned."""
     added = [added_token(name, identifier) for name, identifier in zip(controls, ids, strict=False)]
     tokens = dict(zip(learned.tokens, ids[len(controls) :], strict=True))
@@ -252,10 +246,7 @@ def _spelled(before: Vocabulary, ids: Mapping[str, int]) -> list[tuple[int, list
 def _spelled_specials(before: Vocabulary, ids: Mapping[str, int]) -> list[tuple[int, list[int]]]:
     """A control token that the base has is itself; another is spelled by the characters of its name."""
     old, cut = before.added_ids, Cutter(before)
-    return [
-        (identifier, [old[name]] if name in old else cut.ids(word_of(name)))
-        for name, identifier in ids.items()
-    ]
+    return [(identifier, [old[name]] if name in old else cut.ids(word_of(name))) for name, identifier in ids.items()]
 
 
 def read_surgery(folder: Path) -> dict[str, Any]:

@@ -21,9 +21,7 @@ _FEED_REPEATS = 1_000
 _SEPARATOR = "\n"  # never in a word: byte-level and private-use strings hold no control characters
 
 
-def count_words(
-    texts: Iterable[str], pre_tokenizer: PreTokenizer, max_types: int = MAX_WORD_TYPES
-) -> Counter[str]:
+def count_words(texts: Iterable[str], pre_tokenizer: PreTokenizer, max_types: int = MAX_WORD_TYPES) -> Counter[str]:
     """Count the pre-tokens of `texts` (streamed). Above `max_types` distinct ones the rarest are dropped."""
     counts: Counter[str] = Counter()
     for text in texts:

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -26,9 +27,7 @@ class State:
     fingerprint: str = ""
 
 
-def save(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: State, *, keep: int = 2
-) -> Path:
+def save(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, state: State, *, keep: int = 2) -> Path:
     """Write `folder/step-NNNNNN` and remove all but the `keep` newest. Parameters that are not trained stay out."""
     names = _trained(model)
     moments = {
@@ -38,9 +37,7 @@ def save(
     }
     path = folder / f"step-{state.step:06d}"
     with durable.new_folder(path, "checkpoint") as temporary:
-        save_file(
-            {n: p.detach().cpu().contiguous() for n, p in names.items()}, temporary / PARAMETERS
-        )
+        save_file({n: p.detach().cpu().contiguous() for n, p in names.items()}, temporary / PARAMETERS)
         save_file(moments, temporary / OPTIMIZER)
         (temporary / STATE).write_text(json.dumps(asdict(state)), encoding="utf-8")
     for old in sorted(folder.glob("step-*"), key=_step)[:-keep]:
@@ -56,19 +53,16 @@ def latest(folder: Path) -> Path | None:
 @torch.no_grad()
 def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, fingerprint: str) -> State:
     """Put a checkpoint's tensors into the model and the optimizer, bit for bit; UserError if they do not belong."""
-    state = State(**json.loads((path / STATE).read_text(encoding="utf-8")))
+    try:
+        state = State(**json.loads((path / STATE).read_text(encoding="utf-8")))
+        saved, moments = load_file(path / PARAMETERS), load_file(path / OPTIMIZER)
+    except (OSError, ValueError, TypeError, SafetensorError) as error:
+        hint = "remove this folder to go on from the checkpoint before it"
+        raise UserError(f"{path} is damaged: {error}", hint=hint) from error
     if state.fingerprint != fingerprint:
-        what = (
-            f"{path} is of another configuration ({state.fingerprint[:12]}, now {fingerprint[:12]})"
-        )
-        raise UserError(
-            what, hint="undo the change of the recipe, or remove the checkpoints to start anew"
-        )
-    names, saved, moments = (
-        _trained(model),
-        load_file(path / PARAMETERS),
-        load_file(path / OPTIMIZER),
-    )
+        what = f"{path} is of another configuration ({state.fingerprint[:12]}, now {fingerprint[:12]})"
+        raise UserError(what, hint="undo the change of the recipe, or remove the checkpoints to start anew")
+    names = _trained(model)
     if {n: p.shape for n, p in names.items()} != {n: t.shape for n, t in saved.items()}:
         raise UserError(
             f"{path} holds other parameters than the model",
@@ -85,9 +79,7 @@ def load(path: Path, model: nn.Module, optimizer: torch.optim.Optimizer, fingerp
 
 
 def _trained(model: nn.Module) -> dict[str, nn.Parameter]:
-    return {
-        name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad
-    }
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
 
 
 def _step(path: Path) -> int:

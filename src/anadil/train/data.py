@@ -1,14 +1,13 @@
 """What is trained on, in which order: every sample is a pure function of (seed, epoch, index).
 
-So a resumed run needs no state but its step, and any number of processes sees the same global order.
+So a resumed run needs no state but its step, and any number of processes sees the same global
+order.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -16,8 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anadil.errors import UserError
+from anadil.model.loss import IGNORE_INDEX
+from anadil.tokenizer.shards import Shard, TokenShards
 
-IGNORE_INDEX = -100
 Ids = NDArray[np.int64]
 
 
@@ -25,7 +25,8 @@ Ids = NDArray[np.int64]
 class Batch:
     """Packed sequences. Positions restart where a document starts, which is what keeps documents apart.
 
-    `labels_BT[b, t]` is the token after `input_ids_BT[b, t]`, or -100 where nothing is to be learned.
+    `labels_BT[b, t]` is the token after `input_ids_BT[b, t]`, or -100 where nothing is to be
+    learned.
     """
 
     input_ids_BT: Tensor
@@ -70,19 +71,11 @@ def epoch_order(seed: int, epoch: int, size: int) -> Ids:
 class Stream:
     """The documents of one source, shard after shard, as one array of tokens in memory-mapped files."""
 
-    def __init__(self, folder: Path, shards: Sequence[dict[str, Any]], dtype: np.dtype[Any]):
-        self.tokens = [np.memmap(folder / s["file"], dtype, "r") for s in shards if s["tokens"]]
-        self.offsets = [
-            np.load(folder / s["offsets"], mmap_mode="r") for s in shards if s["tokens"]
-        ]
+    def __init__(self, shards: Sequence[Shard]):
+        filled = [shard for shard in shards if shard.tokens]
+        self.tokens, self.offsets = [shard.ids for shard in filled], [shard.offsets for shard in filled]
         self.ends = np.cumsum([len(tokens) for tokens in self.tokens], dtype=np.int64)
-        self.size = int(self.ends[-1]) if self.tokens else 0
-        for shard, tokens, offsets in zip(
-            (s for s in shards if s["tokens"]), self.tokens, self.offsets, strict=True
-        ):
-            if len(tokens) != shard["tokens"] or offsets[-1] != shard["tokens"]:
-                what = f"{shard['file']} has {len(tokens):,} tokens, shards.json says {shard['tokens']:,}"
-                raise UserError(what, hint="run the stage encode again")
+        self.size = int(self.ends[-1]) if filled else 0
 
     def read(self, start: int, stop: int) -> tuple[Ids, NDArray[np.bool_]]:
         """Tokens [start, stop) and which of them begin a document."""
@@ -101,27 +94,21 @@ class Stream:
     def documents(self) -> list[tuple[int, int]]:
         """Start and stop of every document."""
         starts = self.ends - [len(tokens) for tokens in self.tokens]
-        pairs = (
-            zip(o[:-1] + s, o[1:] + s, strict=True)
-            for o, s in zip(self.offsets, starts, strict=True)
-        )
+        pairs = (zip(o[:-1] + s, o[1:] + s, strict=True) for o, s in zip(self.offsets, starts, strict=True))
         return [(int(a), int(b)) for shard in pairs for a, b in shard]
 
 
 def window(stream: Stream, index: int, length: int) -> tuple[Ids, Ids, Ids]:
     """Inputs, labels and positions of the index-th window of a stream; the last one is padded, so none is lost.
 
-    Each token of the stream but its first is the label of one window. A document's first token has no label:
-    what came before it is another document.
+    Each token of the stream but its first is the label of one window. A document's first token has
+    no label: what came before it is another document.
     """
     start = index * length
     ids, begins = stream.read(start, min(start + length + 1, stream.size))
     used = len(ids) - 1
-    inputs, labels, starts = (
-        np.zeros(length, np.int64),
-        np.full(length, IGNORE_INDEX, np.int64),
-        np.zeros(length, bool),
-    )
+    inputs, labels = np.zeros(length, np.int64), np.full(length, IGNORE_INDEX, np.int64)
+    starts = np.zeros(length, np.bool_)
     inputs[:used], starts[:used] = ids[:-1], begins[:-1]
     labels[:used] = np.where(begins[1:], IGNORE_INDEX, ids[1:])
     starts[used : used + 1] = True  # padding is a document of its own
@@ -137,29 +124,22 @@ def positions(starts: NDArray[np.bool_]) -> Ids:
 class Windows:
     """Windows of `length` tokens of the sources of an encode folder, each source as often as its weight says.
 
-    In an epoch every window of a source of weight 2.25 occurs twice and a quarter of them once more; the next epoch
-    takes the next quarter, in an order fixed by the seed.
+    In an epoch every window of a source of weight 2.25 occurs twice and a quarter of them once
+    more; the next epoch takes the next quarter, in an order fixed by the seed.
     """
 
-    def __init__(self, folder: Path, length: int, seed: int, split: str = "train"):
-        found = read_shards(folder)
-        dtype = np.dtype(found["dtype"]).newbyteorder("<")
-        sources = [s for s in found["sources"] if s["weight"] > 0 and s["splits"].get(split)]
+    def __init__(self, shards: TokenShards, length: int, seed: int):
+        sources = [source for source in shards.sources if source["weight"] > 0]
         self.length, self.seed = length, seed
-        self.streams = [Stream(folder, s["splits"][split], dtype) for s in sources]
-        self.weights = [float(s["weight"]) for s in sources]
+        self.streams = [Stream(shards.split(source["name"], "train")) for source in sources]
+        self.weights = [float(source["weight"]) for source in sources]
         self.windows = [max(0, -(-(stream.size - 1) // length)) for stream in self.streams]
         self.copies = [int(w) * n for w, n in zip(self.weights, self.windows, strict=True)]
         self.extra = [round(w % 1 * n) for w, n in zip(self.weights, self.windows, strict=True)]
-        self.ends = np.cumsum(
-            [a + b for a, b in zip(self.copies, self.extra, strict=True)], dtype=np.int64
-        )
+        self.ends = np.cumsum([a + b for a, b in zip(self.copies, self.extra, strict=True)], dtype=np.int64)
         self.per_epoch = int(self.ends[-1]) if sources else 0
         if not self.per_epoch:
-            raise UserError(
-                f"{folder} has no text of split {split!r} to train on",
-                hint="check the corpus sources",
-            )
+            raise UserError(f"{shards.folder} has no text to train on", hint="check the corpus sources")
 
     def place(self, index: int) -> tuple[int, int]:
         """Source and window of the sample at this global index."""
@@ -181,14 +161,3 @@ class Windows:
 @lru_cache(maxsize=64)
 def _extra_order(seed: int, source: int, size: int) -> Ids:
     return np.random.Generator(np.random.PCG64([seed, source, 0xE])).permutation(size)
-
-
-def read_shards(folder: Path) -> dict[str, Any]:
-    """The `shards.json` of an encode folder."""
-    path = folder / "shards.json"
-    if not path.is_file():
-        raise UserError(
-            f"{folder} has no shards.json", hint="give the output folder of the stage encode"
-        )
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return found

@@ -45,11 +45,12 @@ def train(
 ) -> State:
     """Train the parameters of `model` that want a gradient for `steps` updates, going on from `out/checkpoints`.
 
-    `batch_of(step)` gives the global batch of an update; it is cut into micro batches of `context`'s size, and the
-    loss is the mean over the labels of the global batch. Each update leaves a line in `out/metrics.jsonl`:
-    step, loss (nats a token), lr, grad_norm, tokens and seconds so far (without evaluations), tokens_per_second,
-    and what `evaluate()` returned after it. Raises Interrupted after saving when a stop is asked for, and
-    UserError when loss or gradient is not finite `MOST_SKIPPED_IN_A_ROW` times in a row.
+    `batch_of(step)` gives the global batch of an update; it is cut into micro batches of
+    `context`'s size, and the loss is the mean over the labels of the global batch. Each update
+    leaves a line in `out/metrics.jsonl`: step, loss (nats a token), lr, grad_norm, tokens and
+    seconds so far (without evaluations), tokens_per_second, and what `evaluate()` returned after
+    it. Raises Interrupted after saving when a stop is asked for, and UserError when loss or
+    gradient is not finite `MOST_SKIPPED_IN_A_ROW` times in a row.
     """
     _prepare(model, context)
     optimizer = adamw(model, settings)
@@ -61,9 +62,7 @@ def train(
     with context.progress.task("train", steps - state.step, "steps") as task:
         while state.step < steps:
             began = time.monotonic()
-            torch.manual_seed(
-                (seed << 32) + state.step
-            )  # dropout, where a model has it, needs no state to resume
+            torch.manual_seed((seed << 32) + state.step)  # dropout, where a model has it, needs no state to resume
             rate = learning_rate(state.step, steps, settings)
             batch = batch_of(state.step)
             loss = _backward(body, head, batch, settings, context)
@@ -71,33 +70,22 @@ def train(
             _update(optimizer, rate, state, math.isfinite(loss) and math.isfinite(norm))
             seconds = time.monotonic() - began
             tokens = batch.input_ids_BT.numel()
-            state.step, state.tokens, state.seconds = (
-                state.step + 1,
-                state.tokens + tokens,
-                state.seconds + seconds,
-            )
-            row: dict[str, Any] = {
-                "step": state.step,
-                "loss": _finite(loss),
-                "lr": rate,
-                "grad_norm": _finite(norm),
-            }
+            state.step += 1
+            state.tokens += tokens
+            state.seconds += seconds
+            row: dict[str, Any] = {"step": state.step, "loss": _finite(loss), "lr": rate, "grad_norm": _finite(norm)}
             row |= {"tokens": state.tokens, "seconds": round(state.seconds, 3)}
             row["tokens_per_second"] = round(tokens / seconds, 1)
             if evaluate and (state.step == steps or (eval_every and state.step % eval_every == 0)):
                 row |= _evaluated(evaluate, model, settings, context)
             _log(out, row)
-            task.note(
-                f"loss {loss:.3f}, lr {rate:.2e}, grad {norm:.2f}, {tokens / seconds:,.0f} tokens/s"
-            )
+            task.note(f"loss {loss:.3f}, lr {rate:.2e}, grad {norm:.2f}, {tokens / seconds:,.0f} tokens/s")
             task.advance()
             stop = context.stop_requested()
             if stop or (state.step % settings.checkpoint_every == 0 and state.step < steps):
                 checkpoint.save(out / CHECKPOINTS, model, optimizer, state)
             if stop:
-                raise Interrupted(
-                    f"stopped after step {state.step} of {steps}; run the same command to go on"
-                )
+                raise Interrupted(f"stopped after step {state.step} of {steps}; run the same command to go on")
     return state
 
 
@@ -116,9 +104,7 @@ def autocast(settings: Optimisation, context: Context) -> AbstractContextManager
     return torch.autocast(_kind(context), torch.bfloat16, enabled=settings.precision == "bf16")
 
 
-def _backward(
-    body: nn.Module, head: Tensor, batch: Batch, settings: Optimisation, context: Context
-) -> float:
+def _backward(body: nn.Module, head: Tensor, batch: Batch, settings: Optimisation, context: Context) -> float:
     """Gradients of the global batch's mean loss, and that loss."""
     labelled, loss = max(1, batch.labelled), 0.0
     for micro in batch.split(max(1, context.micro_batch_tokens // batch.input_ids_BT.shape[1])):
@@ -128,9 +114,7 @@ def _backward(
                 position_ids=micro.position_ids_BT.to(context.device),
                 use_cache=False,
             ).last_hidden_state
-            total, _ = linear_cross_entropy(
-                hidden.flatten(0, 1), head, micro.labels_BT.flatten().to(context.device)
-            )
+            total, _ = linear_cross_entropy(hidden.flatten(0, 1), head, micro.labels_BT.flatten().to(context.device))
         (total / labelled).backward()  # type: ignore[no-untyped-call]
         loss += float(total.detach()) / labelled
     return loss
@@ -148,10 +132,7 @@ def _update(optimizer: torch.optim.Optimizer, rate: float, state: State, finite:
     optimizer.zero_grad(set_to_none=True)
     if state.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
         what = f"loss or gradient was not finite {state.skipped_in_a_row} times in a row, up to step {state.step + 1}"
-        raise UserError(
-            what,
-            hint='lower learning_rate, raise warmup_share, or train with precision = "float32"',
-        )
+        raise UserError(what, hint='lower learning_rate, raise warmup_share, or set precision = "float32"')
 
 
 def _prepare(model: nn.Module, context: Context) -> None:
@@ -162,9 +143,7 @@ def _prepare(model: nn.Module, context: Context) -> None:
     model.train()
 
 
-def _resume(
-    model: nn.Module, optimizer: torch.optim.Optimizer, out: Path, context: Context
-) -> State:
+def _resume(model: nn.Module, optimizer: torch.optim.Optimizer, out: Path, context: Context) -> State:
     out.mkdir(parents=True, exist_ok=True)
     newest = checkpoint.latest(out / CHECKPOINTS)
     if newest:
@@ -184,9 +163,7 @@ def _cut_back(path: Path, step: int) -> None:
         durable.write_text(path, "".join(kept), "metrics")
 
 
-def _evaluated(
-    evaluate: Evaluate, model: nn.Module, settings: Optimisation, context: Context
-) -> dict[str, float]:
+def _evaluated(evaluate: Evaluate, model: nn.Module, settings: Optimisation, context: Context) -> dict[str, float]:
     model.eval()
     with autocast(settings, context), torch.no_grad():
         found = evaluate()

@@ -11,19 +11,12 @@ from anadil.recipe import Optimisation
 def adamw(model: nn.Module, settings: Optimisation) -> torch.optim.AdamW:
     """Fused AdamW over the parameters that are trained, betas (0.9, 0.95) as in GPT-3 and Llama."""
     groups = parameter_groups(model, settings.weight_decay)
-    return torch.optim.AdamW(
-        groups, lr=settings.learning_rate, betas=(0.9, 0.95), eps=1e-8, fused=True
-    )
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, betas=(0.9, 0.95), eps=1e-8, fused=True)
 
 
 def parameter_groups(model: nn.Module, weight_decay: float) -> list[dict[str, object]]:
     """Decay for matrices only: not for norms and biases, nor for embeddings, whose rare rows would fade away."""
-    embeddings = {
-        id(p)
-        for m in model.modules()
-        if isinstance(m, nn.Embedding)
-        for p in m.parameters(recurse=False)
-    }
+    embeddings = {id(p) for m in model.modules() if isinstance(m, nn.Embedding) for p in m.parameters(recurse=False)}
     trained = [p for p in model.parameters() if p.requires_grad]
     decayed = [p for p in trained if p.ndim >= 2 and id(p) not in embeddings]
     others = [p for p in trained if p.ndim < 2 or id(p) in embeddings]

@@ -8,7 +8,8 @@ from typing import Literal
 import numpy as np
 
 from anadil.errors import UserError
-from anadil.train.data import IGNORE_INDEX, Ids, epoch_order, positions
+from anadil.model.loss import IGNORE_INDEX
+from anadil.train.data import Ids, epoch_order, positions
 
 Row = tuple[Sequence[int], Sequence[bool]]
 """Token ids of a dialogue, and which of them are to be learned."""
@@ -29,9 +30,7 @@ class Accounting:
 class Packs:
     """Sequences of `length` tokens, each of one or more whole rows; positions restart at each row."""
 
-    def __init__(
-        self, rows: Sequence[Row], length: int, seed: int, over_long: Literal["truncate", "drop"]
-    ):
+    def __init__(self, rows: Sequence[Row], length: int, seed: int, over_long: Literal["truncate", "drop"]):
         self.length, self.seed = length, seed
         self.rows, self.accounting = _fit(rows, length, over_long)
         if not self.rows:

@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 from torch import nn
+from transformers import PreTrainedModel
 
 from anadil import durable
 from anadil.context import Context
+from anadil.errors import UserError
 from anadil.model import load
 from anadil.model.score import score_documents
 from anadil.recipe import Pretrain
-from anadil.train.data import Stream, Windows, batch, read_shards
+from anadil.tokenizer.shards import TokenShards, sha256_of
+from anadil.train.data import Stream, Windows, batch
 from anadil.train.loop import CHECKPOINTS, batch_rows, read_metrics, step_count, train
 
 
@@ -30,22 +33,15 @@ def run_pretrain(
 ) -> dict[str, float]:
     """Train the model in `model_folder` on the encode output `tokens_folder` and write it to `out/model`.
 
-    `target` and `original` are the codes of the languages whose held-out text is measured under these names; all
-    further languages together are `other`. Goes on from `out/checkpoints`; removes them when the model is written.
+    `target` and `original` are the codes of the languages whose held-out text is measured under
+    these names; all further languages together are `other`. Goes on from `out/checkpoints`; removes
+    them when the model is written.
     """
-    model = load.load(model_folder, device=context.device)
-    load.check_fits(
-        model,
-        vocab_size=read_shards(tokens_folder)["vocab_size"],
-        sequence_length=settings.sequence_length,
-    )
-    windows = Windows(tokens_folder, settings.sequence_length, seed)
-    heldout = Heldout(
-        tokens_folder,
-        load.tokenizer(model_folder),
-        settings.eval_tokens,
-        {target: "target", original: "original"},
-    )
+    model, shards = load.load(model_folder, device=context.device), TokenShards(tokens_folder)
+    _check_fits(model, model_folder, shards, settings)
+    windows = Windows(shards, settings.sequence_length, seed)
+    names = {target: "target", original: "original"}
+    heldout = Heldout(shards, load.tokenizer(model_folder), settings.eval_tokens, names)
     rows = batch_rows(settings)
     steps = step_count(settings, windows.per_epoch, rows)
     state = train(
@@ -56,9 +52,7 @@ def run_pretrain(
         context,
         steps=steps,
         seed=seed,
-        evaluate=lambda: heldout.bits_per_byte(
-            model, context.micro_batch_tokens, settings.sequence_length
-        ),
+        evaluate=lambda: heldout.bits_per_byte(model, context.micro_batch_tokens, settings.sequence_length),
         eval_every=settings.eval_every,
     )
     with durable.new_folder(out / "model", "model") as folder:
@@ -73,58 +67,49 @@ def run_pretrain(
     }
 
 
+def _check_fits(model: PreTrainedModel, folder: Path, shards: TokenShards, settings: Pretrain) -> None:
+    load.check_fits(model, vocab_size=shards.vocab_size, sequence_length=settings.sequence_length)
+    if (found := sha256_of(folder / "tokenizer.json")) != shards.tokenizer_sha256:
+        what = f"the text was encoded with another tokenizer ({shards.tokenizer_sha256[:12]}) than {folder} has"
+        raise UserError(f"{what} ({found[:12]})", hint="encode it again with this model's tokenizer")
+
+
 def summary(out: Path) -> dict[str, float]:
     """The figures of a run that its curve holds: last loss, median speed, first and last measurements."""
     curve = read_metrics(out)
     updates = [row for row in curve if "loss" in row]
-    found = {
-        name: value
-        for row in curve
-        for name, value in row.items()
-        if name.endswith("bits_per_byte")
-    }
+    found = {name: value for row in curve for name, value in row.items() if name.endswith("bits_per_byte")}
     before = {f"{name}_before": curve[0][name] for name in found if name in curve[0]}
     speed = float(np.median([row["tokens_per_second"] for row in updates]))
     last = [row["loss"] for row in updates[-10:] if row["loss"] is not None]
     loss = sum(last) / len(last) if last else math.nan
-    return (
-        found
-        | before
-        | {"train_loss_nats": loss, "tokens_per_second": speed, "seconds": updates[-1]["seconds"]}
-    )
+    return found | before | {"train_loss_nats": loss, "tokens_per_second": speed, "seconds": updates[-1]["seconds"]}
 
 
 class Heldout:
     """The first held-out documents of each language, `max_tokens` of them, shared equally by its sources."""
 
-    def __init__(self, folder: Path, tokenizer: Tokenizer, max_tokens: int, names: dict[str, str]):
-        found = read_shards(folder)
-        dtype = np.dtype(found["dtype"]).newbyteorder("<")
-        sources = [
-            (names.get(s["language"], "other"), s["splits"].get("heldout"))
-            for s in found["sources"]
+    def __init__(self, shards: TokenShards, tokenizer: Tokenizer, max_tokens: int, names: dict[str, str]):
+        streams = [
+            (names.get(s["language"], "other"), Stream(shards.split(s["name"], "heldout"))) for s in shards.sources
         ]
-        sources = [(name, shards) for name, shards in sources if shards]
-        self.documents: dict[str, list[list[int]]] = {name: [] for name, _ in sources}
+        streams = [(name, stream) for name, stream in streams if stream.size]
+        self.documents: dict[str, list[list[int]]] = {name: [] for name, _ in streams}
         self.bytes = dict.fromkeys(self.documents, 0)
-        for name, shards in sources:
-            room = max_tokens // sum(other == name for other, _ in sources)
-            for ids in _documents(Stream(folder, shards, dtype), room):
+        for name, stream in streams:
+            room = max_tokens // sum(other == name for other, _ in streams)
+            for ids in _documents(stream, room):
                 self.documents[name].append(ids)
-                self.bytes[name] += len(
-                    tokenizer.decode(ids[1:], skip_special_tokens=False).encode()
-                )
+                self.bytes[name] += len(tokenizer.decode(ids[1:], skip_special_tokens=False).encode())
 
     def bits_per_byte(self, model: nn.Module, max_tokens: int, context: int) -> dict[str, float]:
         """`<name>_bits_per_byte` of the model now."""
         nats = {
             name: sum(score_documents(model, documents, max_tokens=max_tokens, context=context))
             for name, documents in self.documents.items()
+            if self.bytes[name]
         }
-        return {
-            f"{name}_bits_per_byte": value / math.log(2) / self.bytes[name]
-            for name, value in nats.items()
-        }
+        return {f"{name}_bits_per_byte": value / math.log(2) / self.bytes[name] for name, value in nats.items()}
 
 
 def _documents(stream: Stream, room: int) -> Iterator[list[int]]:

@@ -1,10 +1,8 @@
 """Fine-tuning on dialogues: LoRA on every linear layer of the decoder, merged into a plain model at the end."""
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
@@ -13,7 +11,7 @@ from transformers import PreTrainedModel
 
 from anadil import durable
 from anadil.context import Context
-from anadil.errors import UserError
+from anadil.corpus.dialogues import read_dialogues
 from anadil.model import load
 from anadil.recipe import Sft
 from anadil.tokenizer.chat import render_ids
@@ -24,16 +22,15 @@ from anadil.train.pretrain import summary
 
 
 def run_sft(
-    model_folder: Path, out: Path, settings: Sft, context: Context, *, seed: int
+    model_folder: Path, out: Path, settings: Sft, context: Context, *, seed: int, system_prompt: str = ""
 ) -> dict[str, float]:
     """Fine-tune the model in `model_folder` on the dialogues of `settings.data` and write it to `out/model`.
 
-    Only what the assistant says is learned. Metrics account for every dialogue. Goes on from `out/checkpoints`.
+    Only what the assistant says is learned. Metrics account for every dialogue. Goes on from
+    `out/checkpoints`.
     """
     tokenizer = load.tokenizer(model_folder)
-    packs = Packs(
-        list(rows(settings.data, tokenizer)), settings.sequence_length, seed, settings.over_long
-    )
+    packs = Packs(list(rows(settings, tokenizer, system_prompt)), settings.sequence_length, seed, settings.over_long)
     base = load.load(model_folder, device=context.device)
     load.check_fits(base, vocab_size=0, sequence_length=settings.sequence_length)
     model = with_lora(base, settings, seed)
@@ -52,11 +49,7 @@ def run_sft(
         load.save(merged(model), folder)
         load.copy_tokenizer(model_folder, folder)
     durable.remove(out / CHECKPOINTS, "checkpoint")
-    counts = {
-        f"{name}_dialogues": float(n)
-        for name, n in asdict(packs.accounting).items()
-        if name != "learned_tokens"
-    }
+    counts = {f"{name}_dialogues": float(n) for name, n in asdict(packs.accounting).items() if name != "learned_tokens"}
     return (
         summary(out)
         | counts
@@ -93,32 +86,9 @@ def merged(model: PeftModel) -> PreTrainedModel:
     return plain
 
 
-def rows(files: Iterable[Path], tokenizer: Tokenizer) -> Iterator[Row]:
-    """Ids and learning mask of each dialogue in jsonl files of `{"messages": [{"role", "content"}, ...]}`."""
-    for file in files:
-        if not file.is_file():
-            raise UserError(
-                f"sft.data: no file {file}", hint="paths are relative to the recipe file"
-            )
-        with open(file, encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield render_ids(tokenizer, _messages(line, f"{file}, line {number}"), False)
-
-
-def _messages(line: str, place: str) -> list[dict[str, str]]:
-    hint = 'write one {"messages": [{"role": "user", "content": "..."}, ...]} a line'
-    try:
-        value: Any = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{place}: not JSON ({error})", hint=hint) from error
-    messages = value.get("messages") if isinstance(value, dict) else None
-    if not isinstance(messages, list) or not all(_is_message(m) for m in messages):
-        raise UserError(f"{place}: no list of messages with role and content", hint=hint)
-    return messages
-
-
-def _is_message(value: Any) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(value.get(key), str) for key in ("role", "content")
-    )
+def rows(settings: Sft, tokenizer: Tokenizer, system_prompt: str = "") -> Iterator[Row]:
+    """Ids and learning mask of each dialogue; the system prompt goes before those that have none of their own."""
+    for messages in read_dialogues(settings.data, settings.prompt_field, settings.answer_field):
+        if system_prompt and messages[0]["role"] != "system":
+            messages = [{"role": "system", "content": system_prompt}, *messages]
+        yield render_ids(tokenizer, messages, False)

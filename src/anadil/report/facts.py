@@ -1,0 +1,291 @@
+"""What a run's own files say about it: read, never measured anew. What is absent stays absent."""
+
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from anadil.artifact import LOG, StageFolder
+from anadil.corpus.account import Account, Count
+from anadil.errors import UserError
+from anadil.languages import load_profile
+from anadil.report.words import Side, plain
+
+RUN, ACCOUNTING, ANSWERS = "run.json", "corpus/accounting.json", "evaluate/answers.jsonl"
+SHOWN_ANSWERS = 3
+HEADLINES: tuple[tuple[str, str], ...] = (("tokenizer", "tokens_per_word"), ("evaluate", "bits_per_byte"))
+"""Stage and measure of the figures that open the report; of all of them less is better."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure, with its 95% interval where it has one."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Change:
+    """One measure of one language, in the base (None without a base) and in the result."""
+
+    side: Side
+    language: str
+    measure: str
+    before: Estimate | None
+    after: Estimate
+    difference: Estimate | None
+
+    @property
+    def verdict(self) -> Literal["better", "worse", "unclear", "none"]:
+        """Which way it went; unclear where the interval includes zero, none where there is nothing to compare."""
+        if self.difference is None:
+            return "none"
+        low, high = self.difference.low, self.difference.high
+        if low is None or high is None:
+            low = high = self.difference.value
+        return "unclear" if low <= 0 <= high else "better" if high < 0 else "worse"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage of the recipe: what its manifest says, if it is done."""
+
+    name: str
+    state: Literal["done", "partial", "todo"]
+    fingerprint: str = ""
+    outputs_digest: str = ""
+    attempt: int = 1
+    wall_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    metrics: dict[str, float] | None = None
+    inputs: dict[str, str] | None = None
+    outputs: dict[str, int] | None = None
+    environment: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source of the corpus and where its documents went."""
+
+    name: str
+    language: str
+    licence: str
+    weight: float | None
+    account: Account
+
+    @property
+    def closes(self) -> bool:
+        """Whether all that was read is accounted for."""
+        return self.account.closes()
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Lines of metrics.jsonl of one stage: (step, value) of each figure, in order of steps."""
+
+    stage: str
+    points: dict[str, list[tuple[int, float]]]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A held-out question with what base and result answered; None where there is no such answer."""
+
+    question: str
+    base: str | None
+    adapted: str | None
+    reference: str | None
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """A run as its files tell it. All texts are free of control characters."""
+
+    name: str
+    base: str  # "" without a base; of a local folder only the last name, for reports are passed on
+    revision: str
+    language: str
+    languages: dict[Side, str]
+    stages: tuple[Stage, ...]
+    sources: tuple[Source, ...]
+    curves: tuple[Curve, ...]
+    answers: tuple[Answer, ...]
+    answered: int
+
+    def metrics(self, stage: str) -> dict[str, float]:
+        """Metrics of a stage; empty if it is not done."""
+        return next((s.metrics for s in self.stages if s.name == stage and s.metrics), {})
+
+    @property
+    def done(self) -> tuple[Stage, ...]:
+        """The stages that are done."""
+        return tuple(stage for stage in self.stages if stage.state == "done")
+
+    @property
+    def wall_seconds(self) -> float:
+        """Of all stages that are done."""
+        return sum(stage.wall_seconds for stage in self.done)
+
+    @property
+    def cpu_seconds(self) -> float:
+        """Of all stages that are done, over all cores."""
+        return sum(stage.cpu_seconds for stage in self.done)
+
+    @property
+    def exported(self) -> dict[str, int]:
+        """Bytes of what the stage export wrote, by file or folder."""
+        found: dict[str, int] = {}
+        for name, size in next((s.outputs or {} for s in self.done if s.name == "export"), {}).items():
+            top, slash, _ = name.partition("/")
+            found[top + slash] = found.get(top + slash, 0) + size
+        return found
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The headline figures, the target language first."""
+        sides: tuple[Side, ...] = ("target", "original")
+        found = (self._change(side, *headline) for side in sides for headline in HEADLINES)
+        return tuple(change for change in found if change)
+
+    def _change(self, side: Side, stage: str, measure: str) -> Change | None:
+        metrics, name = self.metrics(stage), f"{side}_{measure}"
+        before, after = _estimate(metrics, f"base_{name}"), _estimate(metrics, name)
+        if after is None or not after.value:  # 0 tokens per word: there was no held-out text
+            return None
+        difference = _estimate(metrics, f"{name}_change")
+        if difference is None and before:
+            difference = Estimate(after.value - before.value)
+        return Change(side, self.languages[side], measure, before, after, difference)
+
+    @property
+    def doubts(self) -> list[str]:
+        """What a reader should know before believing the figures."""
+        states = {"partial": "has begun and is not finished", "todo": "has not run"}
+        found = [f"{s.name} {states[s.state]}." for s in self.stages if s.state != "done"]
+        digests = {stage.name: stage.outputs_digest for stage in self.done}
+        for stage in self.done:
+            for name, digest in (stage.inputs or {}).items():
+                if digests.get(name) != digest:
+                    found.append(f"{stage.name} was made from another {name} than the one that is here now.")
+        return found + [f"The account of {s.name} does not close." for s in self.sources if not s.closes]
+
+
+def facts(run_folder: Path) -> RunFacts:
+    """Everything the report says about the run in `run_folder`; UserError if there is no run."""
+    record = _json(run_folder / RUN)
+    if not record or not isinstance(record.get("recipe"), dict):
+        raise UserError(f"no run at {run_folder}", hint="name the folder of a run: it holds run.json")
+    recipe = record["recipe"]
+    base, target = recipe.get("base") or {}, str(recipe.get("language", ""))
+    names: dict[Side, str] = {"target": _language(target), "original": _language(str(base.get("language", "")))}
+    answers = list(_answers(run_folder))
+    stages = [str(name) for name in recipe.get("stages", [])]
+    path = str(base.get("path") or "")
+    return RunFacts(
+        name=plain(record.get("name", run_folder.name)),
+        base=plain(Path(path).name if Path(path).is_absolute() else path),
+        revision=plain(base.get("revision") or "")[:12],
+        language=plain(Path(target).stem),
+        languages=names | {"other": "further languages"},
+        stages=tuple(_stage(run_folder, name) for name in stages),
+        sources=tuple(_sources(run_folder, recipe)),
+        curves=tuple(curve for name in stages if (curve := _curve(run_folder / name / LOG, name)).points),
+        answers=tuple(answers[:SHOWN_ANSWERS]),
+        answered=len(answers),
+    )
+
+
+def _stage(run_folder: Path, name: str) -> Stage:
+    folder = StageFolder(run_folder / name)
+    manifest = folder.manifest
+    if manifest is None:
+        started = folder.started
+        return Stage(plain(name), "partial" if started else "todo", plain((started or {}).get("fingerprint", "")))
+    seconds = manifest.get("seconds", {})
+    return Stage(
+        plain(name),
+        "done",
+        plain(manifest.get("fingerprint", "")),
+        plain(manifest.get("outputs_digest", "")),
+        int(manifest.get("attempt", 1)),
+        float(seconds.get("wall", 0.0)),
+        float(seconds.get("cpu", 0.0)),
+        {plain(k): v for k, v in manifest.get("metrics", {}).items() if _is_number(v)},
+        {plain(k): plain(v) for k, v in manifest.get("inputs", {}).items()},
+        {plain(k): int(v["bytes"]) for k, v in manifest.get("outputs", {}).items()},
+        {plain(k): plain(v) for k, v in manifest.get("environment", {}).items() if v is not None},
+    )
+
+
+def _sources(run_folder: Path, recipe: dict[str, Any]) -> Iterator[Source]:
+    stated = {source["name"]: source for source in (recipe.get("corpus") or {}).get("sources", [])}
+    for name, parts in (_json(run_folder / ACCOUNTING) or {}).items():
+        source = stated.get(name, {})
+        verdicts = {plain(verdict): _count(count) for verdict, count in parts["verdicts"].items()}
+        account = Account(_count(parts["read"]), verdicts, int(parts.get("unreadable_lines", 0)))
+        licence, weight = plain(source.get("licence", "")), source.get("weight")
+        weight = float(weight) if _is_number(weight) else None
+        yield Source(plain(name), _language(source.get("language", "")), licence, weight, account)
+
+
+def _count(parts: dict[str, int]) -> Count:
+    return Count(parts.get("documents", 0), parts.get("bytes", 0), parts.get("words", 0))
+
+
+def _curve(log: Path, stage: str) -> Curve:
+    points: dict[str, list[tuple[int, float]]] = {}
+    for row in _lines(log):
+        for key, value in row.items():
+            if key != "step" and _is_number(value) and math.isfinite(value) and _is_number(row.get("step")):
+                points.setdefault(plain(key), []).append((int(row["step"]), float(value)))
+    return Curve(plain(stage), points)
+
+
+def _answers(run_folder: Path) -> Iterator[Answer]:
+    for row in _lines(run_folder / ANSWERS):
+        texts = {key: plain(value) for key, value in row.items() if isinstance(value, str)}
+        if "question" in texts:
+            yield Answer(texts["question"], texts.get("base_answer"), texts.get("answer"), texts.get("reference"))
+
+
+def _estimate(metrics: dict[str, float], name: str) -> Estimate | None:
+    value = metrics.get(name)
+    return None if value is None else Estimate(value, metrics.get(f"{name}_low95"), metrics.get(f"{name}_high95"))
+
+
+def _language(code: str) -> str:
+    try:
+        return plain(load_profile(code).name)
+    except UserError:
+        return plain(Path(code).stem) or "unnamed language"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        value = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Objects of a jsonl file; lines that are none (a torn last one) are passed over. A text may hold U+2028."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    except FileNotFoundError:
+        return
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            yield row

@@ -1,0 +1,163 @@
+"""The report's story in a terminal. Texts of users are printed as they are: no markup, no control characters."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from rich.console import Console, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from anadil.corpus.clean import KEPT
+from anadil.report.facts import Answer, Change, Estimate, RunFacts, Source, facts
+from anadil.report.plots import thin
+from anadil.report.words import duration, number, percent, plain, signed, size, words
+
+VERDICTS = {
+    "better": ("▼ better", "green"),
+    "worse": ("▲ worse", "red"),
+    "unclear": ("≈ no difference shown", ""),
+    "none": ("", ""),
+}
+BLOCKS, SPARK_WIDTH, LONGEST_ANSWER = "▁▂▃▄▅▆▇█", 32, 400
+NOTE = (
+    "Of both measures less is better. Bits per byte: how well the model foresees text it was not trained on. "
+    "Neither says that answers are fluent or true: that takes reading them."
+)
+
+
+def print_report(run_folder: Path, console: Console | None = None, verdicts: Sequence[tuple[bool, str]] = ()) -> None:
+    """Print what report.html says, but for the evidence; `verdicts` are (passed, text) of the run's gates.
+
+    UserError if `run_folder` holds no run.
+    """
+    console = console or Console(highlight=False)
+    run = facts(run_folder)
+    console.print(_title(run))
+    for heading, content in _sections(run, verdicts):
+        console.print()
+        console.print(Text(heading, "bold"))
+        for part in content:
+            console.print(Padding(part, (0, 0, 0, 2)), highlight=False)
+
+
+def _title(run: RunFacts) -> Text:
+    title = Text.assemble((run.name, "bold"), f"  {run.languages['target']}, ")
+    return title.append(f"from {run.base}" if run.base else "trained from nothing")
+
+
+def _sections(run: RunFacts, verdicts: Sequence[tuple[bool, str]]) -> Iterator[tuple[str, list[RenderableType]]]:
+    if run.doubts:
+        yield "Read this first", [Text(doubt) for doubt in run.doubts]
+    if run.changes:
+        yield "Before and after", [_changes(run), Text(NOTE, "dim")]
+    if verdicts:
+        yield "Gates", [_gate(passed, plain(text)) for passed, text in verdicts]
+    if run.answers:
+        heading = f"Answers: the first {len(run.answers)} of {run.answered} held-out questions, not picked"
+        yield heading, [_answer(answer) for answer in run.answers]
+    if curves := list(_curves(run)):
+        yield "Training", [_table(("", "", "first", "last"), curves, wrap=1)]
+    if vocabulary := _vocabulary(run.metrics("tokenizer")):
+        yield "Vocabulary", [Text(vocabulary)]
+    if run.sources:
+        header = ("documents of", "read", "training", "held out", "rejected")
+        yield "Corpus", [_table(header, [_source(source) for source in run.sources], wrap=4)]
+    if run.done:
+        rows = [(s.name, duration(s.wall_seconds), duration(s.cpu_seconds)) for s in run.done]
+        rows.append(("all", duration(run.wall_seconds), duration(run.cpu_seconds)))
+        yield "Time", [_table(("stage", "wall clock", "CPU"), rows), *_attempts(run)]
+    if run.exported:
+        yield "Files", [Text(f"export/{name}  {size(count)}") for name, count in run.exported.items()]
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str | Text]], wrap: int = 0) -> Table:
+    """Columns of numbers to the right; the first and the column `wrap` hold text and may take several lines."""
+    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
+    for index, name in enumerate(header):
+        text = index in (0, wrap)
+        table.add_column(name, justify="left" if text else "right", no_wrap=not text, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
+    return table
+
+
+def _changes(run: RunFacts) -> Table:
+    rows = [(words(f"{c.side}_{c.measure}", run.languages), *_figures(c)) for c in run.changes]
+    return _table(("", "before", "after", "change"), rows, wrap=3)
+
+
+def _figures(change: Change) -> tuple[str, str, Text]:
+    before = number(change.before.value) if change.before else "–"
+    said = Text.assemble(VERDICTS[change.verdict])
+    if change.difference:
+        share = f" ({percent(change.difference.value, change.before.value)})" if change.before else ""
+        said.append(f" {signed(change.difference.value)}{share}{_interval(change.difference)}")
+    return before, number(change.after.value), said
+
+
+def _interval(difference: Estimate) -> str:
+    if difference.low is None or difference.high is None:
+        return ""
+    zero = ", includes zero" if difference.low <= 0 <= difference.high else ""
+    return f", 95% {signed(difference.low)} to {signed(difference.high)}{zero}"
+
+
+def _gate(passed: bool, text: str) -> Text:
+    return Text.assemble(("✓ passed  ", "green") if passed else ("✗ failed  ", "red"), text)
+
+
+def _answer(answer: Answer) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(overflow="fold")
+    table.add_row("question", Text(_short(answer.question), "bold"))
+    for name, text in (("base", answer.base), ("this run", answer.adapted), ("reference", answer.reference)):
+        if text is not None:
+            table.add_row(name, Text(_short(text)))
+    table.add_row("", "")
+    return table
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return (text[:LONGEST_ANSWER] + " … (cut here)" if len(text) > LONGEST_ANSWER else text) or "(empty)"
+
+
+def _curves(run: RunFacts) -> Iterator[tuple[str, str, str, str]]:
+    for curve in run.curves:
+        for key in ("loss", *(f"{side}_bits_per_byte" for side in run.languages)):
+            if len(points := curve.points.get(key, [])) > 1:
+                name = "training loss, nats a token" if key == "loss" else words(key, run.languages)
+                values = [value for _, value in points]
+                yield f"{curve.stage}: {name}", _spark(points), number(values[0]), number(values[-1])
+
+
+def _spark(points: Sequence[tuple[float, float]]) -> str:
+    values = [value for _, value in thin(points, SPARK_WIDTH)]
+    low, span = min(values), (max(values) - min(values)) or 1.0
+    return "".join(BLOCKS[round((value - low) / span * (len(BLOCKS) - 1))] for value in values)
+
+
+def _vocabulary(metrics: dict[str, float]) -> str:
+    if "vocabulary_tokens" not in metrics:
+        return ""
+    names = {"before": "base_vocabulary", "now": "vocabulary", "kept": "kept", "freed": "freed", "new": "new"}
+    parts = [
+        f"{word} {number(metrics[f'{name}_tokens'])}" for word, name in names.items() if f"{name}_tokens" in metrics
+    ]
+    return "tokens " + ", ".join(parts)
+
+
+def _source(source: Source) -> tuple[str, ...]:
+    counts = {verdict: count.documents for verdict, count in source.account.by_verdict.items()}
+    rejected = [f"{verdict.replace('_', ' ')} {n:,}" for verdict, n in counts.items() if n and verdict not in KEPT]
+    if source.account.unreadable:
+        rejected.append(f"unreadable lines {source.account.unreadable:,}")
+    kept = (number(counts.get(verdict, 0)) for verdict in KEPT)
+    return source.name, number(source.account.read.documents), *kept, ", ".join(rejected) or "none"
+
+
+def _attempts(run: RunFacts) -> list[Text]:
+    again = [f"{stage.name} (attempt {stage.attempt})" for stage in run.done if stage.attempt > 1]
+    return [Text(f"Earlier attempts are not counted: {', '.join(again)}", "dim")] if again else []

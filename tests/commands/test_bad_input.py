@@ -1,0 +1,217 @@
+"""Bad input: exit code 2, a message with value and fix, and everything as it was."""
+
+import fcntl
+import gzip
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from anadil.languages import load_profile
+from anadil.recipe import load
+from anadil.tokenizer.surgery import Size, build, pre_tokenizer_of
+from anadil.tokenizer.train import count_words
+from tests.roads import FROM_NOTHING, IN_PLACE, SHAPE, make_texts, write_road, write_texts
+
+LIGHT = ["corpus", "tokenizer", "encode"]
+
+
+def anadil(*arguments: str, cwd: Path, **environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "anadil.cli", *arguments]
+    return subprocess.run(command, cwd=cwd, env=os.environ | environment, capture_output=True, text=True, timeout=120)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Everything but logs of attempts (which stage was begun, how often)."""
+    ignored = {".lock", "started.json", ".hashes.json", "run.json"}
+    return {str(f): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file() and f.name not in ignored}
+
+
+def replace_in(recipe: Path, old: str, new: str) -> None:
+    text = recipe.read_text()
+    assert old in text
+    recipe.write_text(text.replace(old, new, 1))
+
+
+def make_base(folder: Path, vocab_size: int = 400) -> Path:
+    """A base folder as far as the torch-free stages look: tokenizer, config, a weights file."""
+    folder.mkdir()
+    words = count_words(make_texts("en", 60, 1), pre_tokenizer_of(None))
+    surgery = build(None, "replace", words, {}, Size(vocab_size=vocab_size, min_pair_count=1), folder)
+    (folder / "config.json").write_text(json.dumps({"vocab_size": surgery.vocab_size}))
+    (folder / "model.safetensors").write_bytes(b"")
+    return folder
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is broken, and what the message must name."""
+
+    name: str
+    break_it: Callable[[Path], None]
+    names: tuple[str, ...]
+    settings: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def _append(name: str, data: bytes) -> Callable[[Path], None]:
+    def broken(recipe: Path) -> None:
+        path = recipe.parent / name
+        path.write_bytes(path.read_bytes() + data)
+
+    return broken
+
+
+def _base_without(pattern: str) -> Callable[[Path], None]:
+    def broken(recipe: Path) -> None:
+        next(make_base(recipe.parent / "base").glob(pattern)).unlink()
+        replace_in(recipe, SHAPE, 'path = "base"')
+
+    return broken
+
+
+def _rows_too_few(recipe: Path) -> None:
+    (make_base(recipe.parent / "base") / "config.json").write_text('{"vocab_size": 399}')
+    replace_in(recipe, SHAPE, 'path = "base"')
+    replace_in(recipe, FROM_NOTHING, IN_PLACE)
+
+
+def _no_text_left(recipe: Path) -> None:
+    write_texts(recipe.parent / "az.jsonl", ["Это не тот алфавит, совсем не тот."] * 3 + ["Bir."])
+    write_texts(recipe.parent / "dirty.jsonl", [""])
+
+
+def _nothing(recipe: Path) -> None:
+    del recipe
+
+
+CASES = [
+    Case("missing file", lambda r: (r.parent / "az.jsonl").unlink(), ("az.jsonl", "'az'", "relative to the recipe")),
+    Case("empty corpus", lambda r: [(r.parent / n).write_bytes(b"") for n in ("az.jsonl", "dirty.jsonl")] and None,
+         ("no documents at all", "of 0 documents")),
+    Case("no text left", _no_text_left, ("wrong_script 1", "duplicate", "too_short 1", "empty 1", "corpus.min_words")),
+    Case("invalid utf-8", _append("az.jsonl", b'{"text": "bir \xff"}\n'), ("az.jsonl", "byte ", "0xff", 'on_error = "skip"')),
+    Case("broken json", _append("en.jsonl", b'{"text": "one\n'), ("en.jsonl", "line 61", "not JSON", 'on_error = "skip"')),
+    Case("truncated gzip", lambda r: _truncated(r), ("az.jsonl.gz", "damaged or cut short")),
+    Case("unknown key", lambda r: replace_in(r, "heldout_share", "heldout_shere"), ("corpus.heldout_shere", "'heldout_share'")),
+    Case("wrong type", lambda r: replace_in(r, "steps = 6", 'steps = "six"'), ("pretrain.steps", "'six'", "integer")),
+    Case("wrong range", lambda r: replace_in(r, "heldout_share = 0.2", "heldout_share = 2"), ("heldout_share", "2", "less than 1")),
+    Case("base folder missing", lambda r: replace_in(r, SHAPE, 'path = "nowhere"'), ("nowhere", "hub id")),
+    Case("base without config", _base_without("config.json"), ("base", "no config.json", "whole Hugging Face model")),
+    Case("base without weights", _base_without("model.safetensors"), ("base", "no weights", "whole Hugging Face model")),
+    Case("base without tokenizer", _base_without("tokenizer.json"), ("base", "no tokenizer.json")),
+    Case("tokenizer and weights do not fit", _rows_too_few, ("400 tokens", "399 rows", "model's own")),
+    Case("disk full", _nothing, ("No space left", "free some space"), environment={"ANADIL_FAILPOINT": "corpus.write:enospc@2"}),
+    Case("disk broken", _nothing, ("Input/output error",), environment={"ANADIL_FAILPOINT": "tokenizer.fsync:eio"}),
+    Case("too large a vocabulary", _nothing, ("tokenizer.vocab_size = 90000", "or less"), settings=("tokenizer.vocab_size=90000",)),
+    Case("unset variable", lambda r: replace_in(r, '"az.jsonl"', '"${NO_SUCH}/az.jsonl"'), ("NO_SUCH", "export NO_SUCH=")),
+    Case("unknown language", lambda r: r.write_text(r.read_text().replace('"az"\n', '"xx"\n')), ("'xx'", "known languages: az")),
+    Case("sft data missing", lambda r: (r.parent / "dialogues.jsonl").unlink(), ("sft.data", "dialogues.jsonl")),
+    Case("not toml", lambda r: r.write_text("name = yes"), ("recipe.toml", "TOML")),
+]  # fmt: skip
+
+
+def _truncated(recipe: Path) -> None:
+    data = gzip.compress((recipe.parent / "az.jsonl").read_bytes())
+    (recipe.parent / "az.jsonl.gz").write_bytes(data[: len(data) // 2])
+    replace_in(recipe, '"az.jsonl"', '"az.jsonl.gz"')
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_bad_input(tmp_path: Path, case: Case) -> None:
+    stages = [*LIGHT, "transfer", "sft"] if case.name.startswith("sft") else LIGHT
+    recipe = write_road(tmp_path / "in", stages=stages)
+    case.break_it(recipe)
+    before = files(tmp_path / "in")
+    settings = [argument for setting in case.settings for argument in ("--set", setting)]
+    done = anadil("run", str(recipe), *settings, cwd=tmp_path, **case.environment)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    for name in case.names:
+        assert name in done.stderr
+    assert files(tmp_path / "in") == before
+    assert not list(tmp_path.glob("runs/*/*/manifest.json")) or case.environment or case.settings or "fit" in case.name
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    with open(folder / ".lock", "a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def test_what_was_done_survives_bad_input(tmp_path: Path) -> None:
+    recipe = write_road(tmp_path / "in", stages=LIGHT)
+    assert anadil("run", str(recipe), cwd=tmp_path).returncode == 0
+    before = files(tmp_path)
+    for settings, names in [
+        (["--set", "name=other", "--run-folder", "runs/small"], ["'small'", "'other'", "a folder of its own"]),
+        (["--set", "corpus.min_words=9"], ["corpus.min_words: None -> 9", "--rerun"]),
+    ]:
+        done = anadil("run", str(recipe), *settings, cwd=tmp_path)
+        assert done.returncode == 2
+        for name in names:
+            assert name in done.stderr
+        assert files(tmp_path) == before
+    with held(tmp_path / "runs" / "small"):
+        done = anadil("run", str(recipe), cwd=tmp_path)
+    assert done.returncode == 2
+    assert "is running in" in done.stderr
+    assert files(tmp_path) == before
+    done = anadil("run", str(recipe), cwd=tmp_path)
+    assert done.returncode == 0
+    assert "nothing to run" in done.stdout
+
+
+def test_skipped_lines_are_counted(tmp_path: Path) -> None:
+    recipe = write_road(tmp_path / "in", stages=["corpus"])
+    _append("az.jsonl", b'{"text": \n{"text": "\xff"}\n')(recipe)
+    assert anadil("run", str(recipe), "--set", "corpus.on_error=skip", cwd=tmp_path).returncode == 0
+    shown = json.loads(anadil("show", "small", "--json", cwd=tmp_path).stdout)
+    assert shown["metrics"]["corpus"]["unreadable_lines"] == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["run"], ["RECIPE"]),
+        (["run", "none.toml"], ["none.toml", "quickstart"]),
+        (["show", "nothing"], ["no run at nothing", "runs here: none"]),
+        (["chat", "nothing"], ["no run at nothing"]),
+        (["jump"], ["jump"]),
+        (["corpus", "run", "--in", "none", "--out", "x"], ["none"]),
+        (["run", "none.toml", "--set", "x"], ["none.toml"]),
+    ],
+)
+def test_wrong_arguments(tmp_path: Path, arguments: list[str], names: list[str]) -> None:
+    done = anadil(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    for name in names:
+        assert name in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_opens_with_examples_and_is_quick(tmp_path: Path) -> None:
+    done = anadil("--help", cwd=tmp_path)
+    assert done.stdout.startswith("Examples:")
+    code = "import sys; import anadil.cli; print([m for m in sys.modules if m.split('.')[0] in "
+    code += "('torch', 'transformers', 'pydantic', 'pyarrow', 'numpy', 'rich')])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert loaded.strip() == "[]", "what makes a start slow"
+
+
+def test_init_writes_a_recipe_that_plans_and_never_overwrites(tmp_path: Path) -> None:
+    assert anadil("init", "My Bot", cwd=tmp_path).returncode == 0
+    recipe = load(tmp_path / "My Bot" / "recipe.toml")
+    assert (recipe.name, load_profile(recipe.language).code) == ("my-bot", "az")
+    before = files(tmp_path)
+    done = anadil("init", "My Bot", cwd=tmp_path)
+    assert done.returncode == 2
+    assert files(tmp_path) == before

@@ -1,0 +1,213 @@
+"""The loop: what it promises about batches, documents, interruption and broken numbers."""
+
+import json
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import torch
+from tests.train.tiny import SHAPE, VOCAB
+from torch import nn
+
+from anadil.context import Context
+from anadil.errors import Interrupted, UserError
+from anadil.model import load
+from anadil.recipe import Optimisation
+from anadil.train import loop
+from anadil.train.data import Batch
+
+STEPS = 6
+SETTINGS = Optimisation(sequence_length=16, global_batch_tokens=64, precision="float32", checkpoint_every=2)
+
+
+def batch_of(step: int) -> Batch:
+    """Four rows of two documents each; the first row has few labels."""
+    generator = torch.Generator().manual_seed(step)
+    ids = torch.randint(0, VOCAB, (4, 17), generator=generator)
+    labels = ids[:, 1:].clone()
+    labels[0, 3:] = -100
+    positions = torch.cat([torch.arange(6), torch.arange(10)]).repeat(4, 1)
+    return Batch(ids[:, :-1], labels, positions)
+
+
+def run(
+    out: Path,
+    *,
+    steps: int = STEPS,
+    batches: Callable[[int], Batch] = batch_of,
+    settings: Optimisation = SETTINGS,
+    model: nn.Module | None = None,
+    micro: int = 64,
+    stop_after: int | None = None,
+    fingerprint: str = "f",
+    evaluate: Callable[[], dict[str, float]] | None = None,
+) -> tuple[nn.Module, loop.State]:
+    model = model or load.from_shape(SHAPE, VOCAB, seed=1)
+    asked = iter(range(1, 1000))
+    context = Context(
+        stop_requested=lambda: stop_after is not None and next(asked) >= stop_after,
+        micro_batch_tokens=micro,
+        fingerprint=fingerprint,
+    )
+    state = loop.train(model, batches, settings, out, context, steps=steps, seed=1, evaluate=evaluate, eval_every=2)
+    return model, state
+
+
+def same(first: nn.Module, second: nn.Module) -> bool:
+    pairs = zip(first.parameters(), second.parameters(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def losses(out: Path) -> list[float]:
+    return [row["loss"] for row in loop.read_metrics(out) if "loss" in row]
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("stop_after", [1, 3])
+def test_stopped_and_resumed_is_bit_equal_to_never_stopped(tmp_path: Path, precision: str, stop_after: int) -> None:
+    settings = SETTINGS.model_copy(update={"precision": precision})
+    whole, _ = run(tmp_path / "a", settings=settings)
+    with pytest.raises(Interrupted):
+        run(tmp_path / "b", settings=settings, stop_after=stop_after)
+    resumed, state = run(tmp_path / "b", settings=settings)
+    assert same(whole, resumed)
+    assert losses(tmp_path / "a") == losses(tmp_path / "b")
+    assert (state.step, state.tokens) == (STEPS, STEPS * 64)
+
+
+def test_killed_after_a_checkpoint_is_bit_equal_too(tmp_path: Path) -> None:
+    whole, _ = run(tmp_path / "a")
+
+    def dies(step: int) -> Batch:
+        if step == 5:
+            raise KeyboardInterrupt
+        return batch_of(step)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "b", batches=dies)
+    with open(tmp_path / "b" / loop.METRICS, "a") as file:
+        file.write('{"step": 6, "lo')  # a torn line
+    resumed, _ = run(tmp_path / "b")
+    assert same(whole, resumed)
+    assert [r["step"] for r in loop.read_metrics(tmp_path / "b")] == [*range(1, STEPS + 1)]
+
+
+def test_two_checkpoints_are_kept(tmp_path: Path) -> None:
+    run(tmp_path, steps=8)
+    found = sorted(path.name for path in (tmp_path / loop.CHECKPOINTS).iterdir())
+    assert found == ["step-000004", "step-000006"]
+
+
+def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
+    run(tmp_path)
+    with pytest.raises(UserError, match="another configuration"):
+        run(tmp_path, fingerprint="g")
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    run(tmp_path)
+    (tmp_path / loop.CHECKPOINTS / "step-000004" / "optimizer.safetensors").write_bytes(b"x")
+    with pytest.raises(UserError, match="step-000004"):
+        run(tmp_path)
+
+
+def test_micro_batches_change_memory_not_the_result(tmp_path: Path) -> None:
+    run(tmp_path / "a", micro=64, steps=1)
+    run(tmp_path / "b", micro=16, steps=1)
+    [a], [b] = losses(tmp_path / "a"), losses(tmp_path / "b")
+    assert a == pytest.approx(b, rel=1e-6)
+    norms = [loop.read_metrics(tmp_path / x)[0]["grad_norm"] for x in "ab"]
+    assert norms[0] == pytest.approx(norms[1], rel=1e-6)
+
+
+def gradients(batch: Batch, micro: int) -> list[torch.Tensor]:
+    model = load.from_shape(SHAPE, VOCAB, seed=1)
+    body, head = load.hidden_and_head(model)
+    loop._backward(body, head, batch, SETTINGS, Context(micro_batch_tokens=micro))
+    return [p.grad for p in model.parameters() if p.grad is not None]
+
+
+def test_gradients_of_one_and_of_four_micro_batches_are_equal() -> None:
+    for one, four in zip(gradients(batch_of(0), 64), gradients(batch_of(0), 16), strict=True):
+        assert float((one - four).abs().max()) < 1e-6
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_document_does_not_see_the_one_before_it(precision: str) -> None:
+    settings = SETTINGS.model_copy(update={"precision": precision})
+    batch = batch_of(0)
+    batch.labels_BT[:, :6] = -100  # only the second document of each row counts
+    changed = batch.input_ids_BT.clone()
+    changed[:, :6] = 7
+    other = Batch(changed, batch.labels_BT, batch.position_ids_BT)
+    found = []
+    for given in (batch, other, Batch(changed, batch.labels_BT, torch.arange(16).repeat(4, 1))):
+        model = load.from_shape(SHAPE, VOCAB, seed=1)
+        loop._prepare(model, Context())
+        body, head = load.hidden_and_head(model)
+        found.append(loop._backward(body, head, given, settings, Context()))
+    assert found[0] == found[1]
+    assert found[0] != found[2]  # without the restart it would see it
+
+
+def test_numbers_that_are_not_finite_skip_the_update_and_are_counted(tmp_path: Path) -> None:
+    class Broken(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: object, x: torch.Tensor) -> torch.Tensor:
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx: object, *g: torch.Tensor) -> torch.Tensor:
+            return g[0] * float("nan") if at == [2] else g[0]
+
+    at: list[int] = []
+    model = load.from_shape(SHAPE, VOCAB, seed=1)
+    model.model.norm.register_forward_hook(lambda module, args, out: Broken.apply(out))
+    snapshots = []
+
+    def batches(step: int) -> Batch:
+        at[:] = [step]
+        snapshots.append([p.detach().clone() for p in model.parameters()])
+        return batch_of(step)
+
+    _, state = run(tmp_path, model=model, batches=batches)
+    changed = [any(not torch.equal(a, b) for a, b in zip(x, y, strict=True)) for x, y in pairwise(snapshots)]
+    assert changed == [True, True, False, True, True]
+    assert (state.skipped, state.skipped_in_a_row) == (1, 0)
+    assert [row["grad_norm"] is None for row in loop.read_metrics(tmp_path)].index(True) == 2
+
+
+def test_a_run_that_only_gives_nan_stops(tmp_path: Path) -> None:
+    model = load.from_shape(SHAPE, VOCAB, seed=1)
+    with torch.no_grad():
+        model.model.norm.weight.fill_(float("inf"))
+    with pytest.raises(UserError, match="8 times in a row"):
+        run(tmp_path, model=model, steps=20)
+
+
+def test_the_curve_has_every_step_and_the_evaluations(tmp_path: Path) -> None:
+    values = iter(range(100))
+    run(tmp_path, steps=5, evaluate=lambda: {"score": float(next(values))})
+    rows = [json.loads(line) for line in (tmp_path / loop.METRICS).read_text().splitlines()]
+    assert [row["step"] for row in rows] == [0, 1, 2, 3, 4, 5]
+    assert {row["step"]: row["score"] for row in rows if "score" in row} == {0: 0, 2: 1, 4: 2, 5: 3}
+    assert set(rows[1]) == {
+        "step", "loss", "lr", "grad_norm", "tokens", "seconds", "tokens_per_second",
+    }  # fmt: skip
+    assert [row["tokens"] for row in rows[1:]] == [64, 128, 192, 256, 320]
+
+
+def test_dropout_is_resumed_too(tmp_path: Path) -> None:
+    def with_dropout() -> nn.Module:
+        model = load.from_shape(SHAPE, VOCAB, seed=1)
+        model.model.norm.register_forward_hook(
+            lambda module, args, out: nn.functional.dropout(out, 0.5, module.training)
+        )
+        return model
+
+    whole, _ = run(tmp_path / "a", model=with_dropout())
+    with pytest.raises(Interrupted):
+        run(tmp_path / "b", model=with_dropout(), stop_after=3)
+    resumed, _ = run(tmp_path / "b", model=with_dropout())
+    assert same(whole, resumed)

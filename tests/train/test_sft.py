@@ -1,0 +1,98 @@
+"""Fine-tuning: LoRA in, plain model out."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from tests.train.tiny import byte_tokenizer, model_folder
+
+from anadil.context import Context
+from anadil.errors import Interrupted, UserError
+from anadil.model import load
+from anadil.recipe import Sft
+from anadil.train.sft import merged, rows, run_sft, with_lora
+
+IDS = torch.tensor([[256, 10, 20, 30]])
+
+
+def dialogue(question: str, answer: str) -> str:
+    messages = [("user", question), ("assistant", answer)]
+    return json.dumps({"messages": [{"role": r, "content": c} for r, c in messages]})
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Sft:
+    lines = [dialogue(f"sual {i}", f"cavab {i % 3}") for i in range(16)]
+    (tmp_path / "chat.jsonl").write_text("\n".join(lines) + "\n\n")
+    return Sft(
+        data=[tmp_path / "chat.jsonl"], sequence_length=64, global_batch_tokens=128, rank=4,
+        alpha=8, epochs=2, learning_rate=1e-2, checkpoint_every=2,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "model").mkdir()
+    return model_folder(tmp_path / "model")
+
+
+def test_merged_gives_the_logits_of_the_adapted_model(folder: Path, settings: Sft) -> None:
+    model = with_lora(load.load(folder), settings, 1)
+    before = model(input_ids=IDS).logits
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "lora_B" in name:
+                parameter.normal_(0, 0.1, generator=torch.Generator().manual_seed(2))
+    adapted = model(input_ids=IDS).logits
+    plain = merged(model)
+    assert not torch.allclose(before, adapted, atol=1e-3)
+    torch.testing.assert_close(plain(input_ids=IDS).logits, adapted, rtol=1e-5, atol=1e-5)
+    assert not any("lora" in name for name, _ in plain.named_parameters())
+
+
+def test_only_lora_matrices_of_the_decoder_are_trained(folder: Path, settings: Sft) -> None:
+    model = with_lora(load.load(folder), settings, 1)
+    trained = {name for name, p in model.named_parameters() if p.requires_grad}
+    layers = {name.split(".")[-4] for name in trained if "lora_" in name}
+    assert all("lora_" in name for name in trained)
+    assert layers >= {"q_proj", "down_proj"}
+    assert not layers & {"lm_head", "embed_tokens"}
+    assert len(trained) == 2 * 7 * 2
+
+
+def test_learns_and_leaves_a_plain_tied_folder(folder: Path, settings: Sft, tmp_path: Path) -> None:
+    context = Context(micro_batch_tokens=64, fingerprint="f")
+    metrics = run_sft(folder, tmp_path / "out", settings, context, seed=1)
+    assert metrics["read_dialogues"] == metrics["kept_dialogues"] == 16
+    assert metrics["skipped_updates"] == 0
+    before, after = load.load(folder), load.load(tmp_path / "out/model")
+    assert after.config.tie_word_embeddings
+    assert after.get_input_embeddings().weight is after.get_output_embeddings().weight
+    frozen, changed = "model.embed_tokens.weight", "model.layers.0.mlp.up_proj.weight"
+    first, second = before.state_dict(), after.state_dict()
+    assert torch.equal(first[frozen], second[frozen])
+    assert not torch.equal(first[changed], second[changed])
+    assert set(first) == set(second)
+
+
+def test_an_interrupted_run_ends_with_the_same_model(folder: Path, settings: Sft, tmp_path: Path) -> None:
+    context = Context(micro_batch_tokens=64, fingerprint="f")
+    run_sft(folder, tmp_path / "a", settings, context, seed=1)
+    asked = iter(range(100))
+    stopping = Context(micro_batch_tokens=64, fingerprint="f", stop_requested=lambda: next(asked) == 2)
+    with pytest.raises(Interrupted):
+        run_sft(folder, tmp_path / "b", settings, stopping, seed=1)
+    run_sft(folder, tmp_path / "b", settings, context, seed=1)
+    first, second = (load.load(tmp_path / x / "model").state_dict() for x in "ab")
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("system_prompt", ["", "be kind"])
+def test_only_the_assistant_is_learned(settings: Sft, tmp_path: Path, system_prompt: str) -> None:
+    (tmp_path / "x.jsonl").write_text(dialogue("salam", "hi") + "\n")
+    tokenizer = byte_tokenizer()
+    [(ids, learn)] = rows(settings.model_copy(update={"data": [tmp_path / "x.jsonl"]}), tokenizer, system_prompt)
+    learned = [i for i, yes in zip(ids, learn, strict=True) if yes]
+    assert tokenizer.decode(learned, skip_special_tokens=False) == "hi<|eot_id|>"
+    assert ("be kind" in tokenizer.decode(ids)) == bool(system_prompt)
