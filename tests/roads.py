@@ -91,10 +91,12 @@ micro_batch_tokens = 64
 
 SHAPE = "shape = { hidden_size = 32, layers = 2, heads = 2, kv_heads = 1, ffn_size = 64, max_position = 256 }"
 FROM_NOTHING = 'mode = "replace"\nvocab_size = 512\nkeep = ["en"]\nmin_pair_count = 1'
-IN_PLACE = 'mode = "inplace"\nkeep = ["en"]\nnew_tokens = 60'
+IN_PLACE = 'mode = "inplace"\nkeep = ["en"]\nnew_tokens = 40\nkeep_min_count = 40\ntarget_min_count = 400'
 
 
-def write_road(folder: Path, *, stages: list[str] | None = None, base: str = SHAPE, tokenizer: str = FROM_NOTHING) -> Path:
+def write_road(
+    folder: Path, *, stages: list[str] | None = None, base: str = SHAPE, tokenizer: str = FROM_NOTHING
+) -> Path:
     """Write texts and recipe into `folder`; returns the recipe."""
     write_texts(folder / "az.jsonl", make_texts("az", 60, 1))
     write_texts(folder / "dirty.jsonl", dirty_texts())

@@ -17,6 +17,7 @@ from anadil.durable import Operation
 from anadil.errors import UserError
 from tests.crashing import NEW, OLD, write_all
 
+
 def check(folder: Path) -> None:
     """Old or new, never a part; and if the marker is there, everything that it vouches for is there too."""
     assert (folder / "file").read_bytes() in (OLD, NEW)
@@ -88,8 +89,6 @@ def test_the_nth_hit_is_the_one_that_fails(tmp_path: Path, monkeypatch: pytest.M
 # a name from the fsync of its folder on, or earlier, as the kernel likes.
 
 
-
-
 def disks_after(operations: list[Operation], start: dict[Path, bytes]) -> Iterator[dict[Path, bytes]]:
     """The disks that a power cut after `operations` may leave: unsynced content or names kept or lost."""
     for keep_names in (False, True):
@@ -120,7 +119,9 @@ def replay(
         elif operation.kind == "rename":
             assert operation.target is not None
             for path in [path for path in content if within(path, operation.path)]:
-                moved = operation.target / path.relative_to(operation.path) if path != operation.path else operation.target
+                moved = (
+                    operation.target / path.relative_to(operation.path) if path != operation.path else operation.target
+                )
                 content[moved], synced[moved] = content.pop(path), synced.pop(path)
         elif operation.kind == "fsync_folder":
             settle(operation.path)
@@ -156,8 +157,6 @@ def survives_every_power_cut(tmp_path: Path) -> None:
 
 def test_every_power_cut_leaves_old_or_new(tmp_path: Path) -> None:
     survives_every_power_cut(tmp_path)
-
-
 
 
 def _no_fsync(path: Path) -> None:
@@ -201,11 +200,15 @@ def test_a_marker_that_is_not_last_is_caught(tmp_path: Path, monkeypatch: pytest
 
 def test_an_exception_in_the_block_leaves_nothing(tmp_path: Path) -> None:
     durable.write_bytes(tmp_path / "file", OLD, "file")
+
+    def fail(temporary: Path) -> None:
+        (temporary / "x" if temporary.is_dir() else temporary).write_bytes(NEW)
+        raise ZeroDivisionError
+
     with pytest.raises(ZeroDivisionError), durable.new_file(tmp_path / "file", "file") as temporary:
-        temporary.write_bytes(NEW)
-        raise ZeroDivisionError
+        fail(temporary)
     with pytest.raises(ZeroDivisionError), durable.new_folder(tmp_path / "folder", "folder") as temporary:
-        raise ZeroDivisionError
+        fail(temporary)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_bytes() == OLD
 

@@ -141,7 +141,9 @@ class StageFolder:
 
 def _other_inputs(then: dict[str, str], now: dict[str, str | None]) -> list[str]:
     """Same recipe, other content: an input was made again elsewhere, or is not there any more."""
-    return [f"input {name}: has other content than the one used" for name, digest in then.items() if now[name] != digest]
+    return [
+        f"input {name}: has other content than the one used" for name, digest in then.items() if now[name] != digest
+    ]
 
 
 def outputs_digest(outputs: dict[str, dict[str, Any]]) -> str:

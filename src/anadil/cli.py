@@ -80,7 +80,9 @@ def root() -> None:
 
 
 def _recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    settings = click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+    settings = click.option(
+        "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe."
+    )
     folder = click.option("--run-folder", type=click.Path(path_type=Path), help="Where to run; default runs/<name>.")
     recipe = click.argument("recipe")
     return recipe(settings(folder(command)))
@@ -98,7 +100,9 @@ def init(folder: Path) -> None:
     from anadil.commands.init import init as write
 
     recipe = write(folder)
-    click.echo(f"Wrote {recipe} and sample data beside it.\nNext: put your texts in {folder}, then  anadil run {recipe}")
+    click.echo(
+        f"Wrote {recipe} and sample data beside it.\nNext: put your texts in {folder}, then  anadil run {recipe}"
+    )
 
 
 @root.command()
@@ -168,7 +172,9 @@ def compare(run_a: str, run_b: str, as_json: bool) -> None:
 
 @root.command()
 @click.argument("run", metavar="RUN")
-@click.option("--engine", type=click.Choice(["auto", "xllamacpp", "transformers"]), default="auto", help="What generates.")
+@click.option(
+    "--engine", type=click.Choice(["auto", "xllamacpp", "transformers"]), default="auto", help="What generates."
+)
 def chat(run: str, engine: str) -> None:
     """Talk to the model of a run in the terminal.
 
@@ -183,7 +189,9 @@ def chat(run: str, engine: str) -> None:
 
 @root.command()
 @click.argument("run", metavar="RUN")
-@click.option("--engine", type=click.Choice(["auto", "xllamacpp", "transformers"]), default="auto", help="What generates.")
+@click.option(
+    "--engine", type=click.Choice(["auto", "xllamacpp", "transformers"]), default="auto", help="What generates."
+)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
 def serve(run: str, engine: str, host: str, port: int) -> None:
@@ -226,7 +234,9 @@ def corpus() -> None:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option("--language", default="az", show_default=True, help="Language profile: a code or a path.")
 @click.option("--text-field", default="text", show_default=True, help="Field that holds the text.")
-@click.option("--on-error", type=click.Choice(["stop", "skip"]), default="stop", show_default=True, help="At a bad line.")
+@click.option(
+    "--on-error", type=click.Choice(["stop", "skip"]), default="stop", show_default=True, help="At a bad line."
+)
 @click.option("--heldout-share", default=0.05, show_default=True, type=click.FloatRange(0, 1), help="Share held out.")
 @click.option("--json", "as_json", is_flag=True, help="Print the account as JSON.")
 def corpus_run(source: Path, out: Path, as_json: bool, **settings: Any) -> None:
@@ -255,7 +265,9 @@ def tokenizer() -> None:
 @click.option("--corpus", required=True, type=click.Path(path_type=Path), help="Folder made by the corpus stage.")
 @click.option("--keep", multiple=True, help="Language whose tokens stay, counted on the corpus; may be repeated.")
 @click.option("--language", default="az", show_default=True, help="The target language.")
-@click.option("--mode", type=click.Choice(["keep", "extend", "replace", "inplace"]), default="inplace", show_default=True)
+@click.option(
+    "--mode", type=click.Choice(["keep", "extend", "replace", "inplace"]), default="inplace", show_default=True
+)
 @click.option("--new-tokens", type=int, help="Tokens to add; default: all that can be freed.")
 @click.option("--vocab-size", type=int, default=32_000, show_default=True, help="Entries (mode replace).")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")

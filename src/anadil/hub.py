@@ -26,10 +26,16 @@ def local_folder(path: str, revision: str | None) -> Path:
 
 def check_model_folder(folder: Path) -> None:
     """UserError unless `folder` has what a base needs: config.json, weights in safetensors, tokenizer.json."""
-    needed = {"config.json": "config.json", "*.safetensors": "weights (model.safetensors)", "tokenizer.json": "tokenizer.json"}
+    needed = {
+        "config.json": "config.json",
+        "*.safetensors": "weights (model.safetensors)",
+        "tokenizer.json": "tokenizer.json",
+    }
     for pattern, name in needed.items():
         if not any(folder.glob(pattern)):
-            hint = "name the folder of a whole Hugging Face model, with config.json, model.safetensors and tokenizer.json"
+            hint = (
+                "name the folder of a whole Hugging Face model, with config.json, model.safetensors and tokenizer.json"
+            )
             raise UserError(f"base.path: {folder} has no {name}", hint=hint)
 
 
@@ -52,5 +58,7 @@ def _download(name: str, revision: str) -> Path:
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=patterns))
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        hint = "check the name, the revision, the network and, for gated models, `hf auth login`; or name a local folder"
+        hint = (
+            "check the name, the revision, the network and, for gated models, `hf auth login`; or name a local folder"
+        )
         raise UserError(f"cannot fetch {name} at {revision}: {error}", hint=hint) from error

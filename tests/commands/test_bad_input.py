@@ -93,28 +93,63 @@ def _nothing(recipe: Path) -> None:
 
 CASES = [
     Case("missing file", lambda r: (r.parent / "az.jsonl").unlink(), ("az.jsonl", "'az'", "relative to the recipe")),
-    Case("empty corpus", lambda r: [(r.parent / n).write_bytes(b"") for n in ("az.jsonl", "dirty.jsonl")] and None,
-         ("no documents at all", "of 0 documents")),
+    Case(
+        "empty corpus",
+        lambda r: [(r.parent / n).write_bytes(b"") for n in ("az.jsonl", "dirty.jsonl")] and None,
+        ("no documents at all", "of 0 documents"),
+    ),
     Case("no text left", _no_text_left, ("wrong_script 1", "duplicate", "too_short 1", "empty 1", "corpus.min_words")),
-    Case("invalid utf-8", _append("az.jsonl", b'{"text": "bir \xff"}\n'), ("az.jsonl", "byte ", "0xff", 'on_error = "skip"')),
-    Case("broken json", _append("en.jsonl", b'{"text": "one\n'), ("en.jsonl", "line 61", "not JSON", 'on_error = "skip"')),
+    Case(
+        "invalid utf-8",
+        _append("az.jsonl", b'{"text": "bir \xff"}\n'),
+        ("az.jsonl", "byte ", "0xff", 'on_error = "skip"'),
+    ),
+    Case(
+        "broken json", _append("en.jsonl", b'{"text": "one\n'), ("en.jsonl", "line 61", "not JSON", 'on_error = "skip"')
+    ),
     Case("truncated gzip", lambda r: _truncated(r), ("az.jsonl.gz", "damaged or cut short")),
-    Case("unknown key", lambda r: replace_in(r, "heldout_share", "heldout_shere"), ("corpus.heldout_shere", "'heldout_share'")),
+    Case(
+        "unknown key",
+        lambda r: replace_in(r, "heldout_share", "heldout_shere"),
+        ("corpus.heldout_shere", "'heldout_share'"),
+    ),
     Case("wrong type", lambda r: replace_in(r, "steps = 6", 'steps = "six"'), ("pretrain.steps", "'six'", "integer")),
-    Case("wrong range", lambda r: replace_in(r, "heldout_share = 0.2", "heldout_share = 2"), ("heldout_share", "2", "less than 1")),
+    Case(
+        "wrong range",
+        lambda r: replace_in(r, "heldout_share = 0.2", "heldout_share = 2"),
+        ("heldout_share", "2", "less than 1"),
+    ),
     Case("base folder missing", lambda r: replace_in(r, SHAPE, 'path = "nowhere"'), ("nowhere", "hub id")),
     Case("base without config", _base_without("config.json"), ("base", "no config.json", "whole Hugging Face model")),
-    Case("base without weights", _base_without("model.safetensors"), ("base", "no weights", "whole Hugging Face model")),
+    Case(
+        "base without weights", _base_without("model.safetensors"), ("base", "no weights", "whole Hugging Face model")
+    ),
     Case("base without tokenizer", _base_without("tokenizer.json"), ("base", "no tokenizer.json")),
     Case("tokenizer and weights do not fit", _rows_too_few, ("400 tokens", "399 rows", "model's own")),
-    Case("disk full", _nothing, ("No space left", "free some space"), environment={"ANADIL_FAILPOINT": "corpus.write:enospc@2"}),
+    Case(
+        "disk full",
+        _nothing,
+        ("No space left", "free some space"),
+        environment={"ANADIL_FAILPOINT": "corpus.write:enospc@2"},
+    ),
     Case("disk broken", _nothing, ("Input/output error",), environment={"ANADIL_FAILPOINT": "tokenizer.fsync:eio"}),
-    Case("too large a vocabulary", _nothing, ("tokenizer.vocab_size = 90000", "or less"), settings=("tokenizer.vocab_size=90000",)),
-    Case("unset variable", lambda r: replace_in(r, '"az.jsonl"', '"${NO_SUCH}/az.jsonl"'), ("NO_SUCH", "export NO_SUCH=")),
-    Case("unknown language", lambda r: r.write_text(r.read_text().replace('"az"\n', '"xx"\n')), ("'xx'", "known languages: az")),
+    Case(
+        "too large a vocabulary",
+        _nothing,
+        ("tokenizer.vocab_size = 90000", "or less"),
+        settings=("tokenizer.vocab_size=90000",),
+    ),
+    Case(
+        "unset variable", lambda r: replace_in(r, '"az.jsonl"', '"${NO_SUCH}/az.jsonl"'), ("NO_SUCH", "export NO_SUCH=")
+    ),
+    Case(
+        "unknown language",
+        lambda r: r.write_text(r.read_text().replace('"az"\n', '"xx"\n')),
+        ("'xx'", "known languages: az"),
+    ),
     Case("sft data missing", lambda r: (r.parent / "dialogues.jsonl").unlink(), ("sft.data", "dialogues.jsonl")),
     Case("not toml", lambda r: r.write_text("name = yes"), ("recipe.toml", "TOML")),
-]  # fmt: skip
+]
 
 
 def _truncated(recipe: Path) -> None:

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.roads import dirty_texts, make_texts, write_road, write_texts
 
 from anadil.artifact import Hashes
 from anadil.corpus.account import Account
@@ -18,14 +19,15 @@ from anadil.errors import UserError
 from anadil.languages import load_profile
 from anadil.progress import silent
 from anadil.recipe import Corpus, Source, load
-from tests.roads import dirty_texts, make_texts, write_road, write_texts
 
 AZ = load_profile("az")
 LIMITS = Limits(min_words=3, min_script_share=0.8, heldout_share=0.3, split="hash")
 
 
 def verdicts(some: list[str], limits: Limits = LIMITS) -> list[str]:
-    return [verdict for _, verdict in sort_out([Document(str(i), t, {}) for i, t in enumerate(some)], AZ, limits, set())]
+    return [
+        verdict for _, verdict in sort_out([Document(str(i), t, {}) for i, t in enumerate(some)], AZ, limits, set())
+    ]
 
 
 def test_each_reason_is_given() -> None:

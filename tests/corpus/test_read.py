@@ -70,7 +70,9 @@ def test_a_document_without_id_is_named_by_its_place(tmp_path: Path) -> None:
         (b"[1]\n", ["line 1", "list"]),
     ],
 )
-def test_a_line_that_cannot_be_read_stops_or_is_skipped_and_counted(tmp_path: Path, data: bytes, names: list[str]) -> None:
+def test_a_line_that_cannot_be_read_stops_or_is_skipped_and_counted(
+    tmp_path: Path, data: bytes, names: list[str]
+) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(data + b'{"text": "son"}\n')
     with pytest.raises(UserError) as caught:

@@ -68,7 +68,9 @@ def test_shards_and_their_index(new_model: Callable[..., Path], tmp_path: Path) 
     index = json.loads((out / "model.safetensors.index.json").read_text())
     assert index["weight_map"] == weight_map
     assert index["metadata"]["total_size"] == 2 * sum(tensor.numel() for tensor in tensors.values())
-    assert torch.equal(AutoModelForCausalLM.from_pretrained(out).model.norm.weight, tensors["model.norm.weight"].bfloat16())
+    assert torch.equal(
+        AutoModelForCausalLM.from_pretrained(out).model.norm.weight, tensors["model.norm.weight"].bfloat16()
+    )
 
 
 def test_a_tokenizer_with_more_ids_than_rows_is_refused(new_model: Callable[..., Path], tmp_path: Path) -> None:

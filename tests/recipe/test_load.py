@@ -52,8 +52,8 @@ def test_an_override_without_sense_is_refused(setting: str) -> None:
         ('name = "small"', "", ["name is missing", "runs/<name>"]),
         ('name = "dirty"', 'name = "az"', ["two corpus sources", "'az'"]),
         ('language = "az"\n\n', 'language = "tr"\n\n', ["no corpus source", "'tr'"]),
-        ('[base]\n', '[base]\npath = "x"\n', ["either base.path or"]),
-        ("[sft]", '[other]', ["other"]),
+        ("[base]\n", '[base]\npath = "x"\n', ["either base.path or"]),
+        ("[sft]", "[other]", ["other"]),
         ("weight = 0.5", "weight = -1", ["weight", "-1"]),
     ],
 )

@@ -1,4 +1,4 @@
-"""stages: done once, never twice; what changed is named and nothing else is made anew. The torch-free half of the road."""
+"""stages: done once, never twice; what changed is named, nothing else is made anew. Torch-free stages only."""
 
 import json
 import subprocess
@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.roads import make_texts, write_road, write_texts
 
 from anadil import durable
 from anadil.artifact import Fingerprint, Hashes, StageFolder
@@ -17,7 +18,6 @@ from anadil.stages.plan import plan
 from anadil.stages.run import CONSENT, REPLACED, Outcome, run
 from anadil.stages.spec import StageSpec
 from anadil.stages.table import STAGES
-from tests.roads import make_texts, write_road, write_texts
 
 LIGHT = ["corpus", "tokenizer", "encode"]
 
@@ -131,7 +131,9 @@ def test_the_folder_of_another_recipe_is_refused(recipe: Path, folder: Path) -> 
 
 def test_two_runs_on_one_folder_at_once(recipe: Path, folder: Path) -> None:
     code = "import sys; from pathlib import Path; from anadil.recipe import load; from anadil.context import Context\n"
-    code += f"from anadil.stages.run import run\nrun(load(Path({str(recipe)!r})), Path(), Path({str(folder)!r}), Context())"
+    code += (
+        f"from anadil.stages.run import run\nrun(load(Path({str(recipe)!r})), Path(), Path({str(folder)!r}), Context())"
+    )
     with durable.lock(folder):
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode != 0

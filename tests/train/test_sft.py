@@ -8,7 +8,7 @@ import torch
 from tests.train.tiny import byte_tokenizer, model_folder
 
 from anadil.context import Context
-from anadil.errors import Interrupted, UserError
+from anadil.errors import Interrupted
 from anadil.model import load
 from anadil.recipe import Sft
 from anadil.train.sft import merged, rows, run_sft, with_lora

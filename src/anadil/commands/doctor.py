@@ -73,7 +73,9 @@ def _memory() -> Finding:
 
 def _disk() -> Finding:
     gib = shutil.disk_usage(Path.cwd()).free / 2**30
-    return Finding("disk", f"{gib:.1f} GiB free", gib >= LEAST_DISK_GIB, f"the quickstart needs {LEAST_DISK_GIB} GiB here")
+    return Finding(
+        "disk", f"{gib:.1f} GiB free", gib >= LEAST_DISK_GIB, f"the quickstart needs {LEAST_DISK_GIB} GiB here"
+    )
 
 
 def _gpu() -> Finding:

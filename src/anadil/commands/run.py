@@ -36,7 +36,7 @@ def run_recipe(name: str, settings: list[str], folder: Path | None, runs: Path, 
     recipe = load(path, settings)
     folder = folder or runs / recipe.name
     outcome = run(recipe, path, folder, _context(recipe), rerun=rerun)
-    verdicts = judge(recipe.gates, outcome.metrics.get("evaluate", {}))
+    verdicts = judge(recipe.gates, outcome.metrics["evaluate"]) if "evaluate" in recipe.stages else []
     if outcome.ran or not (folder / "report.html").exists():
         write(folder, verdicts=[(v.passed, v.text) for v in verdicts])
         print_report(folder, verdicts=[(v.passed, v.text) for v in verdicts])
@@ -69,7 +69,7 @@ def _context(recipe: Recipe) -> Context:
 
 
 def _gpu(wish: str) -> str:
-    """"cuda" where torch sees a GPU. Torch is only asked where a driver is present: importing it takes seconds."""
+    """ "cuda" where torch sees a GPU. Torch is only asked where a driver is present: importing it takes seconds."""
     if Path("/proc/driver/nvidia").exists() or wish == "cuda":
         import torch
 
@@ -80,9 +80,7 @@ def _gpu(wish: str) -> str:
     return "cpu"
 
 
-def show_plan(
-    name: str, settings: list[str], folder: Path | None, runs: Path, *, why: bool, as_json: bool
-) -> None:
+def show_plan(name: str, settings: list[str], folder: Path | None, runs: Path, *, why: bool, as_json: bool) -> None:
     """Print the plan of a recipe."""
     recipe = load(find_recipe(name), settings)
     folder = folder or runs / recipe.name
@@ -131,7 +129,9 @@ def stored(folder: Path) -> dict[str, Any]:
         started = _json(folder / name / "started.json")
         state = "done" if manifest else "partial" if started else "todo"
         facts = manifest or started or {}
-        stages.append({"stage": name, "state": state, "fingerprint": facts.get("fingerprint"), "seconds": facts.get("seconds")})
+        stages.append(
+            {"stage": name, "state": state, "fingerprint": facts.get("fingerprint"), "seconds": facts.get("seconds")}
+        )
         if manifest:
             metrics[name] = manifest["metrics"]
     return {"name": run_facts["name"], "folder": str(folder), "stages": stages, "metrics": metrics}

@@ -13,7 +13,9 @@ def _delivered(folder: Path) -> tuple[Recipe, Path]:
     recipe = Recipe.model_validate(json.loads((folder / RUN).read_bytes())["recipe"])
     export = folder / "export"
     if not (export / "manifest.json").is_file():
-        raise UserError(f"{folder} has no exported model yet", hint="run its recipe to the end first: anadil run RECIPE")
+        raise UserError(
+            f"{folder} has no exported model yet", hint="run its recipe to the end first: anadil run RECIPE"
+        )
     return recipe, export
 
 

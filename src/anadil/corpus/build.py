@@ -37,7 +37,9 @@ def build(corpus: Corpus, target: str, out: Path, progress: Progress) -> dict[st
                 task.advance(documents)
     _check_something_left(corpus, target, accounts)
     durable.write_json(out / "accounting.json", {n: a.as_dict() for n, a in accounts.items()}, "accounting")
-    durable.write_json(out / "sources.json", {"sources": [_facts(s, accounts[s.name]) for s in corpus.sources]}, "sources")
+    durable.write_json(
+        out / "sources.json", {"sources": [_facts(s, accounts[s.name]) for s in corpus.sources]}, "sources"
+    )
     return accounts
 
 
@@ -70,7 +72,9 @@ def _sort_source(source: Source, corpus: Corpus, account: Account, seen: set[byt
         for document, verdict in sort_out(read(source, on_error), profile, _limits(corpus, source, profile), seen):
             account.add(document.text, verdict)
             row = _row(document, source)
-            writers[verdict if verdict in KEPT else "rejected"].add(row if verdict in KEPT else row | {"reason": verdict})
+            writers[verdict if verdict in KEPT else "rejected"].add(
+                row if verdict in KEPT else row | {"reason": verdict}
+            )
             count += 1
             if count % BATCH_DOCUMENTS == 0:
                 yield BATCH_DOCUMENTS
@@ -101,7 +105,10 @@ class _Rows:
 
 @contextmanager
 def _writer(path: Path, schema: pa.Schema) -> Iterator[_Rows]:
-    with durable.new_file(path, "corpus") as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as writer:
+    with (
+        durable.new_file(path, "corpus") as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
         rows = _Rows(writer, schema)
         yield rows
         rows.flush()
@@ -115,7 +122,9 @@ def _check_something_left(corpus: Corpus, target: str, accounts: dict[str, Accou
     for account in mine:
         for verdict, count in account.by_verdict.items():
             total[verdict] = total.get(verdict, 0) + count.documents
-    reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(total.items()) if count) or "no documents at all"
+    reasons = (
+        ", ".join(f"{reason} {count}" for reason, count in sorted(total.items()) if count) or "no documents at all"
+    )
     what = f"no training text in {target!r} is left of {sum(a.read.documents for a in mine)} documents: {reasons}"
     raise UserError(what, hint="check the language of the sources, corpus.min_words and corpus.min_script_share")
 

@@ -135,7 +135,9 @@ def _parquet(path: Path, source: Source) -> Iterator[Document]:
     try:
         file = pq.ParquetFile(path)
     except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(f"{path}: not a parquet file: {error}", hint="fetch it again, or leave the source out") from error
+        raise UserError(
+            f"{path}: not a parquet file: {error}", hint="fetch it again, or leave the source out"
+        ) from error
     if source.text_field not in file.schema_arrow.names:
         what = f"{path}: no column {source.text_field!r} (it has: {', '.join(file.schema_arrow.names)})"
         raise UserError(what, hint=f"set text_field of the source {source.name!r}")

@@ -6,7 +6,6 @@ llama.cpp's convert_hf_to_gguf.py (MIT), which is not on PyPI and refuses vocabu
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,8 +74,9 @@ def check_architecture(config: dict[str, Any], model: Path) -> None:
     found = (config.get("architectures") or [str(config.get("model_type"))])[0]
     if found != "LlamaForCausalLM":
         raise UserError(f"{model} is a {found}; GGUF is written for LlamaForCausalLM only", hint=_NO_GGUF)
-    if (rope := _rope(config)).get("rope_type", "default") not in ("default", "llama3"):
-        raise UserError(f"{model} has rotary scaling {rope['rope_type']!r}; GGUF is written for default and llama3", hint=_NO_GGUF)
+    if (scaling := _rope(config)["rope_type"]) not in ("default", "llama3"):
+        what = f"{model} has rotary scaling {scaling!r}; GGUF is written for default and llama3 only"
+        raise UserError(what, hint=_NO_GGUF)
 
 
 def _rope(config: dict[str, Any]) -> dict[str, Any]:
@@ -148,7 +148,8 @@ def _add_tokenizer(writer: GGUFWriter, model: Path, config: dict[str, Any]) -> N
     writer.add_bos_token_id(control_id(tokenizer, BOS))
     writer.add_eos_token_id(control_id(tokenizer, EOS))
     writer.add_eot_token_id(control_id(tokenizer, END_TURN))
-    writer.add_pad_token_id(control_id(tokenizer, PAD))
+    if (pad := tokenizer.token_to_id(PAD)) is not None:  # younger than Llama 3.0
+        writer.add_pad_token_id(pad)
     writer.add_add_bos_token(True)
     writer.add_chat_template(CHAT_TEMPLATE)
 
@@ -256,4 +257,5 @@ def rope_factors(rope: dict[str, Any], head_dim: int) -> NDArray[np.float32] | N
     low, high = rope["low_freq_factor"], rope["high_freq_factor"]
     turns = rope["original_max_position_embeddings"] / lengths
     smooth = np.clip((turns - low) / (high - low), 0.0, 1.0)
-    return (1 / ((1 - smooth) / rope["factor"] + smooth)).astype(np.float32)
+    factors: NDArray[np.float32] = (1 / ((1 - smooth) / rope["factor"] + smooth)).astype(np.float32)
+    return factors

@@ -43,7 +43,8 @@ def read_config(model: Path) -> dict[str, Any]:
     try:
         config: dict[str, Any] = json.loads((model / "config.json").read_bytes())
     except (OSError, ValueError) as error:
-        raise UserError(f"{model} has no readable config.json: {error}", hint="name a Hugging Face model folder") from error
+        what = f"{model} has no readable config.json: {error}"
+        raise UserError(what, hint="name the folder of a Hugging Face model") from error
     return config
 
 
@@ -86,9 +87,8 @@ def _read_bfloat16(file: Path, skip: set[str]) -> dict[str, torch.Tensor]:
 
 
 def _write_configs(config: dict[str, Any], tokenizer: Tokenizer, folder: Path) -> None:
-    ids = {"bos_token_id": control_id(tokenizer, BOS)}
-    ids |= {"eos_token_id": [control_id(tokenizer, EOS), control_id(tokenizer, END_TURN)]}  # type: ignore[dict-item]
-    ids |= {"pad_token_id": control_id(tokenizer, PAD)}
+    ids: dict[str, Any] = {"bos_token_id": control_id(tokenizer, BOS), "pad_token_id": control_id(tokenizer, PAD)}
+    ids["eos_token_id"] = [control_id(tokenizer, EOS), control_id(tokenizer, END_TURN)]
     config = {key: value for key, value in config.items() if key not in ("torch_dtype", "_name_or_path")}
     _write_json(folder / "config.json", config | {"dtype": "bfloat16"} | ids)
     _write_json(folder / "generation_config.json", {"do_sample": False} | ids)

@@ -18,7 +18,7 @@ from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 from anadil.errors import UserError
 from anadil.export.gguf import ARCHITECTURE, BLOCK_NAMES, TOP_NAMES, heads_of, unpermute
 from anadil.tokenizer.chat import BOS
-from anadil.tokenizer.load import Vocabulary, added_token, llama3_pre_tokenizer
+from anadil.tokenizer.load import Merge, Vocabulary, added_token, llama3_pre_tokenizer
 
 LLAMA3_SPLITS = ("llama-bpe", "llama3", "llama-v3")
 """Names that llama.cpp knows Llama 3's split into words by."""
@@ -108,7 +108,8 @@ def _assemble(
     model.model.rotary_emb = LlamaRotaryEmbedding(config)
     if factors is not None:  # Llama 3's scaling comes as one divisor a frequency
         model.model.rotary_emb.inv_freq /= factors
-    return model.eval()
+    model.eval()  # type: ignore[no-untyped-call]
+    return model
 
 
 def _huggingface_name(name: str, path: Path) -> str:
@@ -128,11 +129,13 @@ def _tokenizer(reader: GGUFReader, path: Path) -> Tokenizer:
         what = f"{path}: tokenizer {kind!r} with split {split!r}; only 'gpt2' with Llama 3's split is read"
         raise UserError(what, hint=_HINT)
     tokens, types = _get(reader, "tokenizer.ggml.tokens"), _get(reader, "tokenizer.ggml.token_type")
-    rows = list(enumerate(zip(tokens, types, strict=True)))
-    merges = [tuple(merge.split(" ", 1)) for merge in _get(reader, "tokenizer.ggml.merges")]
-    added = [added_token(text, row) for row, (text, kind) in rows if kind == TokenType.CONTROL]
-    added += [added_token(text, row) | {"special": False} for row, (text, kind) in rows if kind == TokenType.USER_DEFINED]
-    plain = {text: row for row, (text, kind) in rows if kind == TokenType.NORMAL}
+    merges: list[Merge] = [tuple(merge.split(" ", 1)) for merge in _get(reader, "tokenizer.ggml.merges")]
+    plain, added = dict[str, int](), []
+    for row, (text, token_type) in enumerate(zip(tokens, types, strict=True)):
+        if token_type == TokenType.NORMAL:
+            plain[text] = row
+        elif token_type in (TokenType.CONTROL, TokenType.USER_DEFINED):
+            added.append(added_token(text, row) | {"special": token_type == TokenType.CONTROL})
     # llama.cpp takes a whole word that is a token before it tries merges, whatever tokenizer.json said
     tokenizer = Vocabulary(plain, merges, added, llama3_pre_tokenizer(), ignore_merges=True).build()
     bos = _get(reader, "tokenizer.ggml.bos_token_id")

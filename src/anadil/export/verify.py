@@ -6,13 +6,15 @@ llama.cpp itself (in `xllamacpp`) reads the file, since it is what will serve it
 import json
 import random
 import unicodedata
-import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
+from http.client import HTTPConnection
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import torch
@@ -23,6 +25,9 @@ from anadil.errors import UserError
 from anadil.model.load import load
 from anadil.tokenizer.chat import BOS, CONTROL_TOKENS, control_id, encode_plain
 from anadil.tokenizer.load import load_tokenizer, to_bytes
+
+Post = Callable[[str, dict[str, Any]], Any]
+"""Path and body of a request -> the answer."""
 
 GREEDY_TOKENS = 16
 TOP = 32
@@ -35,13 +40,16 @@ ALLOWED = {"f32": 0.01, "bf16": 1.5, "q8_0": 10.0}
 largest of 32, and the same of the activations: 3 to 4 times the error on normal weights, more with outliers."""
 
 HARD_STRINGS = (
-    "a b  c   d    e     f", " leading", "trailing ", "   ", "\t\tx\n\n\ny\r\nz\r\n\r\n", "\n", " \n \n", "\u00a0x\u2003y\u3000z",
-    "0 1 12 123 1234 12345 1234567890", "3.14, 1,000.5; 1 000 000", "+994 (12) 345-67-89", "٣٤٥ १२३ Ⅷ ½ x²",
-    "😀 🏳️‍🌈 👩‍👩‍👧‍👦 🇦🇿🇹🇷 👍🏽", "e\u0301 i\u0307 o\u0308\u0301 ə\u0327", "İIiı ƏəĞğÖöÜüŞşÇç", "Ǆǆ ß ﬁ ﬀ", "don't WE'LL it'S I'd",
-    "l’eau ‘x’ ʼy `z` “a” «b»", "for (i = 0; i < 10; i++) { x[i] += 1; }\n\treturn x;", "def f(x):\n    return x ** 2  # why?\n",
-    "SELECT * FROM t WHERE a >= 1 AND b != 'c';", "https://a.example/b?c=d&e=%20#f", "<p class=\"x\">&nbsp;</p>", "$x^2 + \\frac{1}{2}$",
-    "...!!!???---___***", "a.b,c;d:e!f?g", "Привет, мир", "こんにちは世界", "你好，世界", "안녕하세요", "שלום عليكم", "สวัสดีชาวโลก", "नमस्ते", "Γειά σου",
-    "\u200b\u200c\u200d\ufeff\u00ad", "\u202eabc\u202c", "\ufffd\ufffc", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𐍈", "\x01\x02\x7f\x85", "a" * 300, " " * 100, "\n" * 50,
+    "a b  c   d    e     f", " leading", "trailing ", "   ", "\t\tx\n\n\ny\r\nz\r\n\r\n", "\n", " \n \n",
+    "\u00a0x\u2003y\u3000z", "0 1 12 123 1234 12345 1234567890", "3.14, 1,000.5; 1 000 000",
+    "+994 (12) 345-67-89", "٣٤٥ १२३ Ⅷ ½ x²", "😀 🏳️‍🌈 👩‍👩‍👧‍👦 🇦🇿🇹🇷 👍🏽",
+    "e\u0301 i\u0307 o\u0308\u0301 ə\u0327", "İIiı ƏəĞğÖöÜüŞşÇç", "Ǆǆ ß ﬁ ﬀ", "don't WE'LL it'S I'd",
+    "l’eau ‘x’ ʼy `z` “a” «b»", "for (i = 0; i < 10; i++) { x[i] += 1; }\n\treturn x;",
+    "def f(x):\n    return x ** 2  # why?\n", "SELECT * FROM t WHERE a >= 1 AND b != 'c';",
+    "https://a.example/b?c=d&e=%20#f", "<p class=\"x\">&nbsp;</p>", "$x^2 + \\frac{1}{2}$",
+    "...!!!???---___***", "a.b,c;d:e!f?g", "Привет, мир", "こんにちは世界", "你好，世界", "안녕하세요",
+    "שלום عليكم", "สวัสดีชาวโลก", "नमस्ते", "Γειά σου", "\u200b\u200c\u200d\ufeff\u00ad", "\u202eabc\u202c",
+    "\ufffd\ufffc", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𐍈", "\x01\x02\x7f\x85", "a" * 300, " " * 100, "\n" * 50,
 )  # fmt: skip
 
 
@@ -60,9 +68,9 @@ def verify(model: Path, files: Mapping[str, Path], *, samples: Sequence[str] = (
     letter = control_id(tokenizer, "a")
     paths, ids = dict[str, list[_Path]](), dict[str, int]()
     for kind, file in files.items():
-        with server(file, threads) as address:
-            ids[kind] = _compare_ids(tokenizer, address, strings, file)
-            paths[kind] = [_greedy(address, prompt, letter) for prompt in prompts]
+        with server(file, threads) as post:
+            ids[kind] = _compare_ids(tokenizer, post, strings, file)
+            paths[kind] = [_greedy(post, prompt, letter) for prompt in prompts]
     logits = _compare_logits(model, prompts, paths)
     result = {kind: {"strings": len(strings), "ids_equal": ids[kind], **logits[kind]} for kind in files}
     _judge(result, files)
@@ -100,8 +108,8 @@ def _vocabulary_strings(tokenizer: Tokenizer) -> Iterator[str]:
 
 
 @contextmanager
-def server(file: Path, threads: int) -> Iterator[str]:
-    """Address of a llama.cpp server in this process that has loaded the GGUF file."""
+def server(file: Path, threads: int) -> Iterator[Post]:
+    """A llama.cpp server in this process that has loaded the GGUF file, as the function that asks it."""
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -114,27 +122,30 @@ def server(file: Path, threads: int) -> Iterator[str]:
     try:
         running = xllamacpp.Server(params)
     except RuntimeError as error:
-        raise UserError(f"llama.cpp cannot load {file}: {error}", hint="export it again; if that repeats, report it") from error
-    yield running.listening_address
+        what = f"llama.cpp cannot load {file}: {error}"
+        raise UserError(what, hint="export it again; if that repeats, please report it") from error
+    address = urlsplit(running.listening_address)
+    with closing(HTTPConnection(str(address.hostname), address.port, timeout=600)) as connection:
+        yield partial(_post, connection)
     del running
 
 
-def post(address: str, body: dict[str, Any]) -> Any:
-    """POST `body` as JSON; the answer."""
-    request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=600) as answer:
-        return json.load(answer)
+def _post(connection: HTTPConnection, path: str, body: dict[str, Any]) -> Any:
+    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    data = answer.read()
+    if answer.status != 200:
+        raise RuntimeError(f"llama.cpp: {answer.status} {data.decode(errors='replace')}")
+    return json.loads(data)
 
 
-def _compare_ids(tokenizer: Tokenizer, address: str, strings: Sequence[str], file: Path) -> int:
+def _compare_ids(tokenizer: Tokenizer, post: Post, strings: Sequence[str], file: Path) -> int:
     for text in strings:
         body = {"content": text, "add_special": False, "parse_special": False}
-        theirs, ours = post(f"{address}/tokenize", body)["tokens"], encode_plain(tokenizer, text)
+        theirs, ours = post("/tokenize", body)["tokens"], encode_plain(tokenizer, text)
         if theirs != ours:
-            raise UserError(_difference(tokenizer, text, ours, theirs, file), hint=(
-                "the tokenizer does something that llama.cpp's `llama-bpe` does not: build it with Llama 3's split into"
-                " words, or set export.gguf = []"
-            ))  # fmt: skip
+            hint = "llama.cpp's `llama-bpe` cuts text in another way than this tokenizer; set export.gguf = []"
+            raise UserError(_difference(tokenizer, text, ours, theirs, file), hint=hint)
     return len(strings)
 
 
@@ -142,7 +153,8 @@ def _difference(tokenizer: Tokenizer, text: str, ours: list[int], theirs: list[i
     same = next((i for i, pair in enumerate(zip(ours, theirs, strict=False)) if pair[0] != pair[1]), 0)
     rest = tokenizer.decode(ours[same:], skip_special_tokens=False)
     where = f"text {text[:60]!r}, from {rest[:20]!r} on"
-    return f"{file.name} and the tokenizer give other ids for the {where}: {theirs[same : same + 5]}, not {ours[same : same + 5]}"
+    ids = f"{theirs[same : same + 5]}, not {ours[same : same + 5]}"
+    return f"{file.name} and the tokenizer give other ids for the {where}: {ids}"
 
 
 def _prompts(tokenizer: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
@@ -163,7 +175,7 @@ class _Path:
         return [int(token) for token in self.ids[:, 0]]
 
 
-def _greedy(address: str, prompt: list[int], letter: int) -> _Path:
+def _greedy(post: Post, prompt: list[int], letter: int) -> _Path:
     """One request a step. The server tells no probabilities beside a token that ends within a character, nor at
     temperature 0; so the token `letter` is forced by a bias, which the reported probabilities do not contain.
     """
@@ -172,7 +184,7 @@ def _greedy(address: str, prompt: list[int], letter: int) -> _Path:
     body |= {"temperature": 1.0, "logit_bias": [[letter, 1000.0]]}
     for _ in range(GREEDY_TOKENS):
         sequence = prompt + [step[0]["id"] for step in steps]
-        answer = post(f"{address}/completion", body | {"prompt": sequence})
+        answer = post("/completion", body | {"prompt": sequence})
         steps.append(answer["completion_probabilities"][0]["top_logprobs"])
     ids, logprobs = ([[top[key] for top in step] for step in steps] for key in ("id", "logprob"))
     return _Path(np.array(ids), np.array(logprobs))
@@ -201,9 +213,7 @@ def _compare_logits(
     return {kind: _errors(steps, exact[kind], rough[kind]) for kind, steps in paths.items()}
 
 
-def _errors(
-    paths: list[_Path], exact: list[NDArray[np.float32]], rough: list[NDArray[np.float32]]
-) -> dict[str, float]:
+def _errors(paths: list[_Path], exact: list[NDArray[np.float32]], rough: list[NDArray[np.float32]]) -> dict[str, float]:
     def at(logprobs: list[NDArray[np.float32]]) -> NDArray[np.float64]:
         taken = [np.take_along_axis(x, path.ids, axis=1) for x, path in zip(logprobs, paths, strict=True)]
         return np.concatenate(taken).astype(np.float64)
@@ -222,5 +232,6 @@ def _judge(result: Mapping[str, Mapping[str, float]], files: Mapping[str, Path])
     for kind, found in result.items():
         error, unit = found["rms_logprob_error"], found["rms_logprob_error_torch_bf16"]
         if not error <= ALLOWED[kind] * unit:
-            what = f"{files[kind]}: log-probabilities are off by {error:.2g} (rms); torch in bfloat16 is off by {unit:.2g}"
+            off = f"log-probabilities are off by {error:.2g} (rms)"
+            what = f"{files[kind]}: {off}; torch in bfloat16 is off by {unit:.2g}"
             raise UserError(what, hint="llama.cpp does not compute this model as transformers does; please report it")

@@ -16,7 +16,9 @@ class Source(Table):
     text_field: str = Field(default="text", description="field or column that holds the text")
     id_field: str = Field(default="id", description="field or column that holds the document's id, where there is one")
     licence: str = Field(default="", description="licence of the text, as its owner states it")
-    weight: float = Field(default=1.0, ge=0, description="times the text occurs in one epoch; 0 keeps it out of training")
+    weight: float = Field(
+        default=1.0, ge=0, description="times the text occurs in one epoch; 0 keeps it out of training"
+    )
     split: Literal["hash", "train", "heldout"] = Field(
         default="hash", description="hash: held out by document hash; train or heldout: all of it"
     )
@@ -26,7 +28,9 @@ class Corpus(Table):
     """Text in, clean text out."""
 
     sources: list[Source] = Field(min_length=1, description="the sources, one [[corpus.sources]] each")
-    heldout_share: float = Field(default=0.05, ge=0, lt=1, description="share of documents held out, by hash of the text")
+    heldout_share: float = Field(
+        default=0.05, ge=0, lt=1, description="share of documents held out, by hash of the text"
+    )
     min_words: int | None = Field(default=None, ge=0, description="least words of a document (default: the profile's)")
     min_script_share: float | None = Field(
         default=None, ge=0, le=1, description="least share of the language's own letters (default: the profile's)"

@@ -12,7 +12,7 @@ class Tokenizer(Table):
 
     mode: Literal["keep", "extend", "replace", "inplace"] = Field(
         default="inplace",
-        description="keep: the base's; extend: add tokens; replace: a new one; inplace: same size, free what is unused and refill",
+        description="keep: as it is; extend: add tokens; replace: a new one; inplace: free unused ids and refill them",
     )
     new_tokens: int | None = Field(
         default=None, ge=0, description="tokens to add (extend) or refill (inplace); default: all that can be freed"

@@ -44,7 +44,9 @@ class Pretrain(Optimisation):
 class Sft(Optimisation):
     """Fine-tuning on dialogues with LoRA; only the assistant's tokens are learned."""
 
-    data: list[RecipePath] = Field(min_length=1, description='jsonl files: {"messages": [...]} or a question and its answer')
+    data: list[RecipePath] = Field(
+        min_length=1, description='jsonl files: {"messages": [...]} or a question and its answer'
+    )
     prompt_field: str = Field(default="prompt", description="field of the question in rows that have no `messages`")
     answer_field: str = Field(default="answer", description="field of the answer in rows that have no `messages`")
     rank: int = Field(default=16, gt=0, description="rank of the LoRA matrices")

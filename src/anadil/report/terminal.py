@@ -19,7 +19,7 @@ VERDICTS = {
     "unclear": ("≈ no difference shown", ""),
     "none": ("", ""),
 }
-BLOCKS, SPARK_WIDTH, LONGEST_ANSWER = "▁▂▃▄▅▆▇█", 32, 400
+BLOCKS, SPARK_WIDTH, LONGEST_ANSWER = "▁▂▃▄▅▆▇█", 24, 400
 NOTE = (
     "Of both measures less is better. Bits per byte: how well the model foresees text it was not trained on. "
     "Neither says that answers are fluent or true: that takes reading them."
@@ -54,7 +54,7 @@ def _sections(run: RunFacts, verdicts: Sequence[tuple[bool, str]]) -> Iterator[t
     if verdicts:
         yield "Gates", [_gate(passed, plain(text)) for passed, text in verdicts]
     if run.answers:
-        heading = f"Answers: the first {len(run.answers)} of {run.answered} held-out questions, not picked"
+        heading = f"Answers: {len(run.answers)} of {run.answered} held-out questions, the first of the file, not picked"
         yield heading, [_answer(answer) for answer in run.answers]
     if curves := list(_curves(run)):
         yield "Training", [_table(("", "", "first", "last"), curves, wrap=1)]

@@ -82,7 +82,9 @@ def _retire_stale(steps: list[Step], folder: Path, rerun: bool) -> None:
         agreed = {name: step.fingerprint.digest for name, step in stale.items()}
         durable.write_json(consent, agreed, "consent")
     if refused := {n: s for n, s in stale.items() if agreed.get(n) != s.fingerprint.digest}:
-        raise UserError(_refusal(refused, folder), hint="add --rerun to make exactly these anew; the old ones stay until then")
+        raise UserError(
+            _refusal(refused, folder), hint="add --rerun to make exactly these anew; the old ones stay until then"
+        )
     for name, step in stale.items():
         durable.remove(folder / REPLACED / name, "replaced")
         durable.move(step.folder.path, folder / REPLACED / name, "replaced")

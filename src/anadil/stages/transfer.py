@@ -17,9 +17,7 @@ def run(recipe: Recipe, inputs: dict[str, Path], out: Path, context: Context) ->
     shards = TokenShards(inputs["encode"])
     model: PreTrainedModel
     if recipe.base.shape:
-        model = load.from_shape(
-            recipe.base.shape, shards.vocab_size, seed=recipe.seed, bos=shards.bos, eos=shards.eos
-        )
+        model = load.from_shape(recipe.base.shape, shards.vocab_size, seed=recipe.seed, bos=shards.bos, eos=shards.eos)
         metrics = {"new_rows": float(shards.vocab_size), "parameters": float(model.num_parameters())}
     else:
         base = hub.local_folder(str(recipe.base.path), recipe.base.revision)

@@ -31,7 +31,9 @@ def move(
     pieces = {int(identifier): [int(p) for p in old] for identifier, old in surgery["new"]}
     new = sorted(identifier for identifier, old in pieces.items() if len(old) > 1)
     old_in_VD, old_out_VD = _tables(model)
-    size = max(int(surgery["vocab_size"]), old_in_VD.shape[0] if surgery["mode"] in ("keep", "extend", "inplace") else 0)
+    size = max(
+        int(surgery["vocab_size"]), old_in_VD.shape[0] if surgery["mode"] in ("keep", "extend", "inplace") else 0
+    )
     tied = old_in_VD.data_ptr() == old_out_VD.data_ptr()
     in_VD, out_VD = rows.moved(old_in_VD, size, pieces), rows.moved(old_out_VD, size, pieces)
     metrics = {"copied_rows": float(size - len(new)), "new_rows": float(len(new)), "tied": float(tied)}

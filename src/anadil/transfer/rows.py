@@ -40,7 +40,7 @@ def fit_mean_logits(rows_VD: Tensor, hidden_D: Tensor, counts_V: Tensor) -> tupl
     """
     seen = counts_V > 0
     shares = torch.log(counts_V[seen].double() / counts_V.sum())
-    logits = (rows_VD[seen].double() @ hidden_D.double())
+    logits = rows_VD[seen].double() @ hidden_D.double()
     design = torch.stack([torch.ones_like(shares), shares], 1)
     a, b = torch.linalg.lstsq(design, logits[:, None]).solution.flatten().tolist()
     return a, b
