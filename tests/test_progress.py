@@ -14,7 +14,7 @@ def test_plain_lines_say_how_far_and_end_with_a_last_one() -> None:
             task.note("loss 1.5")
             task.advance()
     lines = stream.getvalue().splitlines()
-    assert len(lines) == 5
+    assert len(lines) == 4
     assert "1 of 4 documents" in lines[0]
     assert "s left" in lines[0]
     assert lines[-1].startswith("  read: 4 of 4 documents")

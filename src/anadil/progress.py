@@ -50,7 +50,7 @@ class _PlainTask:
 
     def __init__(self, stream: TextIO, label: str, total: float | None, unit: str, every: float):
         self.stream, self.label, self.total, self.unit, self.every = stream, label, total, unit, every
-        self.done, self.text = 0.0, ""
+        self.done, self.text, self.printed = 0.0, "", -1.0
         self.started = self.last = time.monotonic()
 
     def advance(self, amount: float = 1) -> None:
@@ -62,7 +62,9 @@ class _PlainTask:
         self.text = text
 
     def print(self) -> None:
-        self.last = time.monotonic()
+        if self.printed == self.done:
+            return
+        self.last, self.printed = time.monotonic(), self.done
         seconds = max(self.last - self.started, 1e-9)
         of = f" of {self.total:,.0f}" if self.total else ""
         words = [f"  {self.label}: {self.done:,.0f}{of} {self.unit}", f"{self.done / seconds:,.1f} {self.unit}/s"]

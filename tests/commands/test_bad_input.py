@@ -98,7 +98,7 @@ CASES = [
         lambda r: [(r.parent / n).write_bytes(b"") for n in ("az.jsonl", "dirty.jsonl")] and None,
         ("no documents at all", "of 0 documents"),
     ),
-    Case("no text left", _no_text_left, ("wrong_script 1", "duplicate", "too_short 1", "empty 1", "corpus.min_words")),
+    Case("no text left", _no_text_left, ("wrong_script 3", "too_short 1", "empty 1", "corpus.min_words")),
     Case(
         "invalid utf-8",
         _append("az.jsonl", b'{"text": "bir \xff"}\n'),

@@ -28,6 +28,8 @@ def build(corpus: Corpus, target: str, out: Path, progress: Progress) -> dict[st
 
     Raises UserError when nothing is left of the target language's training text, with reasons and counts.
     """
+    for source in corpus.sources:
+        source_files(source)  # a missing one is known before any is read
     seen: set[bytes] = set()
     accounts: dict[str, Account] = {}
     with progress.task("documents", None, "documents") as task:

@@ -41,7 +41,9 @@ def _open_xllamacpp(
 ) -> Engine:
     _need("xllamacpp", extra="serve")
     if gguf is None:
-        raise UserError(f"there is no GGUF file at {path}", hint='set export.gguf = ["q8_0"], or use the transformers engine')
+        raise UserError(
+            f"there is no GGUF file at {path}", hint='set export.gguf = ["q8_0"], or use the transformers engine'
+        )
     if folder is None:
         hint = "put the model's tokenizer.json beside it, or into a folder hf/ beside it"
         raise UserError(f"{gguf} has no tokenizer beside it", hint=hint)
@@ -53,7 +55,9 @@ def _open_xllamacpp(
 def _open_transformers(path: Path, folder: Path | None, threads: int, context_tokens: int, device: str) -> Engine:
     _need("torch", "transformers", extra="train")
     if folder is None or not (folder / "config.json").is_file():
-        raise UserError(f"there is no Hugging Face folder at {path}", hint="name one that has config.json and tokenizer.json")
+        raise UserError(
+            f"there is no Hugging Face folder at {path}", hint="name one that has config.json and tokenizer.json"
+        )
     from anadil.engines.transformers import TransformersEngine
 
     return TransformersEngine(folder, threads=threads, context_tokens=context_tokens, device=device)

@@ -80,6 +80,10 @@ class Engine(ABC):
         """The ids that `generate` starts from; control tokens typed in the messages stay text."""
         return render_ids(self.tokenizer, messages, add_generation_prompt=True)[0]
 
+    def longest_prompt(self, max_new_tokens: int) -> int:
+        """Tokens that a conversation may have so that it leaves room for the answer, or a quarter for a part of it."""
+        return self.context_tokens - min(max_new_tokens, self.context_tokens // 4)
+
     def tokenize(self, text: str) -> list[int]:
         """Ids of plain text: no BOS, typed control tokens stay text."""
         return encode_plain(self.tokenizer, text)
@@ -109,7 +113,7 @@ class Detokenizer:
 
     def __init__(self, tokenizer: Tokenizer):
         self._tokenizer = tokenizer
-        self._added = {i: token for i, token in tokenizer.get_added_tokens_decoder().items()}
+        self._added = dict(tokenizer.get_added_tokens_decoder())
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, identifier: int) -> str:

@@ -7,13 +7,13 @@ frees its slot. Prompts go in as token ids of our own renderer: text typed by us
 import json
 import socket
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
-from anadil.engines.protocol import Engine, GenerateParams, Token
+from anadil.engines.protocol import Engine, FinishReason, GenerateParams, Token
 from anadil.errors import UserError
 
 LONGEST_SOCKET_PATH = 100
@@ -25,19 +25,29 @@ RANDOM_SEED = 2**32 - 1
 class XllamacppEngine(Engine):
     """A GGUF file through llama.cpp; the tokenizer is read from the folder `tokenizer`.
 
-    Up to `slots` answers are generated in one batch, each with a context of `context_tokens`.
+    Up to `slots` answers are generated in one batch, each with a context of `context_tokens`. `exact` keeps keys
+    and values in float32 and leaves flash attention out, to compare a float32 file with another engine.
     """
 
     name = "xllamacpp"
 
-    def __init__(self, gguf: Path, tokenizer: Path, *, threads: int = 0, context_tokens: int = 2048, slots: int = 4):
+    def __init__(
+        self,
+        gguf: Path,
+        tokenizer: Path,
+        *,
+        threads: int = 0,
+        context_tokens: int = 2048,
+        slots: int = 4,
+        exact: bool = False,
+    ):
         super().__init__(tokenizer)
         _check_gguf(gguf)
         self._folder = _socket_folder()
         self._socket = str(Path(self._folder.name) / "llama.sock")
         self._server: Any = None
         try:
-            self._server = _start(gguf, self._socket, threads, context_tokens * slots, slots)
+            self._server = _start(gguf, self._socket, threads, context_tokens * slots, slots, exact)
         except RuntimeError as error:
             self.close()
             hint = "export it again, or update xllamacpp; the transformers engine reads the Hugging Face folder"
@@ -51,20 +61,12 @@ class XllamacppEngine(Engine):
         seen = 0
         with closing(self._completion(ids, params)) as events:
             for event in events:
-                named = [] if event["stop"] else event["tokens"]
-                for _ in range(event["tokens_predicted"] - seen - len(named)):
+                for token in _tokens(event, seen, params.max_new_tokens, self.stop_ids):
                     seen += 1
-                    yield Token("", None, finish="length" if seen == params.max_new_tokens else None)
-                for identifier in named:
-                    seen += 1
-                    if identifier in self.stop_ids:
-                        yield Token("", identifier, finish="stop")
+                    yield token
+                    if token.finish:
                         return
-                    finish = "length" if seen == params.max_new_tokens else None
-                    yield Token(event["content"], identifier, finish=finish)
-                if seen >= params.max_new_tokens:
-                    return
-        yield Token("", None, finish="stop")  # an end of turn that llama.cpp knows and our tokenizer does not
+        yield Token("", None, finish="stop")  # llama.cpp ends a turn at more tokens than our tokenizer names
 
     def score(self, ids: Sequence[int]) -> list[float]:
         """Always a UserError: llama.cpp's server gives no probabilities of the prompt."""
@@ -96,6 +98,18 @@ class XllamacppEngine(Engine):
                 if response.status != 200:
                     raise RuntimeError(f"llama.cpp: {response.status} {response.read().decode(errors='replace')}")
                 yield from _events(response)
+
+
+def _tokens(event: dict[str, Any], seen: int, limit: int, stop_ids: Collection[int]) -> Iterator[Token]:
+    """The tokens since the `seen` ones that earlier events told of: some kept back, then at most one by name."""
+    named = [] if event["stop"] else event["tokens"]
+    kept_back = event["tokens_predicted"] - seen - len(named)
+    for number in range(seen + 1, seen + 1 + kept_back):
+        is_end = event.get("stop_type") == "eos" and number == seen + kept_back
+        yield Token("", None, finish="stop" if is_end else "length" if number == limit else None)
+    for identifier in named:
+        finish: FinishReason | None = "length" if event["tokens_predicted"] == limit else None
+        yield Token(event["content"], identifier, finish="stop" if identifier in stop_ids else finish)
 
 
 def _request(ids: Sequence[int], params: GenerateParams) -> dict[str, Any]:
@@ -156,7 +170,7 @@ def _socket_folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="anadil-", dir="/tmp")
 
 
-def _start(gguf: Path, path: str, threads: int, context_tokens: int, slots: int) -> Any:
+def _start(gguf: Path, path: str, threads: int, context_tokens: int, slots: int, exact: bool) -> Any:
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -171,4 +185,7 @@ def _start(gguf: Path, path: str, threads: int, context_tokens: int, slots: int)
     params.verbosity = 0  # errors come as exceptions
     if threads:
         params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
+    if exact:
+        params.cache_type_k = params.cache_type_v = xllamacpp.ggml_type.GGML_TYPE_F32
+        params.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
     return xllamacpp.Server(params)

@@ -8,18 +8,18 @@ import shutil
 import tempfile
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from anadil import durable
 from anadil.corpus.dialogues import read_rows
-from anadil.engines import GGUF_PREFERENCE, Engine, open_engine
-from anadil.engines.protocol import GenerateParams
+from anadil.engines import GGUF_PREFERENCE
+from anadil.engines.protocol import Engine, GenerateParams
 from anadil.errors import UserError
 from anadil.evaluate import bootstrap
 from anadil.evaluate.overlap import LongestRuns
@@ -91,31 +91,31 @@ def ask(
 
 
 @contextmanager
-def base_engine(base: Path, export: Path, scratch: Path, **options: Any) -> Iterator[Engine | None]:
-    """The base, run as the delivered model is: from a GGUF file of the same type, made in `scratch` for the while.
+def base_engine(
+    base: Path, delivered: Engine, export: Path, scratch: Path, open_engine: Callable[[Path], Engine]
+) -> Iterator[Engine | None]:
+    """The base, run as the `delivered` model is: where from a GGUF file, from one of the same type, made in `scratch`.
 
-    Through transformers where there is no GGUF for it or was none delivered; None for a base without chat tokens.
+    Through transformers where the base has no GGUF; None for a base without chat tokens.
     """
     tokenizer = load_tokenizer(base)
     if any(tokenizer.token_to_id(name) is None for name in CONTROL_TOKENS if name != PAD):
         yield None
         return
     with tempfile.TemporaryDirectory(prefix=durable.TEMPORARY, dir=scratch) as folder:
-        place = _as_gguf(base, export, Path(folder)) or base
-        with open_engine(place, **options) as engine:
+        place = _as_gguf(base, export, Path(folder)) if delivered.name == "xllamacpp" else base
+        with open_engine(place) as engine:
             yield engine
 
 
-def _as_gguf(base: Path, export: Path, folder: Path) -> Path | None:
-    from anadil.export.gguf import write_gguf
+def _as_gguf(base: Path, export: Path, folder: Path) -> Path:
+    from anadil.export.gguf import GgufType, write_gguf
 
-    kind = next((kind for kind in GGUF_PREFERENCE if (export / f"model-{kind}.gguf").is_file()), None)
+    kind = next(kind for kind in GGUF_PREFERENCE if (export / f"model-{kind}.gguf").is_file())
     try:
-        if kind is None:
-            return None
-        write_gguf(base, folder / f"model-{kind}.gguf", kind, name="base")
+        write_gguf(base, folder / f"model-{kind}.gguf", cast(GgufType, kind), name="base")
     except UserError:  # no Llama
-        return None
+        return base
     shutil.copyfile(base / "tokenizer.json", folder / "tokenizer.json")
     return folder
 

@@ -22,13 +22,13 @@ from anadil.corpus.read import read
 from anadil.errors import UserError
 from anadil.evaluate import bootstrap
 from anadil.recipe import Source
-from anadil.tokenizer.chat import BOS, encode_plain
+from anadil.tokenizer.chat import BOS, control_id, encode_plain
 from anadil.tokenizer.load import load_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-MAX_TOKENS = 4096
+MAX_TOKENS = 8192
 """Tokens in one forward pass."""
 
 
@@ -85,7 +85,8 @@ def _open(model: Path, device: str) -> "tuple[PreTrainedModel, Tokenizer, int]":
         from anadil.export.read_gguf import load_gguf
 
         loaded, tokenizer = load_gguf(model)
-        return loaded.to(device), tokenizer, int(tokenizer.token_to_id(BOS))
+        loaded.to(device)  # type: ignore[arg-type]
+        return loaded, tokenizer, control_id(tokenizer, BOS)
     from anadil.model.load import load
 
     tokenizer = load_tokenizer(model)

@@ -4,7 +4,7 @@ Whole documents are drawn, since what happens within one is not independent. Wit
 the intervals are too narrow.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +15,8 @@ _CELLS = 4_000_000
 """Counts in memory at a time: rounds x documents."""
 
 Floats = NDArray[np.float64]
+Statistic = Callable[[Floats], Floats]
+"""Of sums, one row a column of data: [C] or [C, rounds]."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Interval:
 
 def ratio(above: ArrayLike, below: ArrayLike, *, rounds: int = ROUNDS, seed: int = 0) -> Interval:
     """sum(above) / sum(below) over documents, [N] each, N > 0."""
-    return _interval([above, below], lambda sums: sums[0] / sums[1], rounds, seed)
+    return _interval([above, below], _quotient, rounds, seed)
 
 
 def mean(values: ArrayLike, *, rounds: int = ROUNDS, seed: int = 0) -> Interval:
@@ -56,22 +58,18 @@ def unpaired_change(
     return _percentiles(last - first, lasts - firsts)
 
 
-def _quotient(sums: Sequence[Floats]) -> Floats:
-    return sums[0] / sums[1]
+def _quotient(sums: Floats) -> Floats:
+    quotient: Floats = sums[0] / sums[1]
+    return quotient
 
 
-def _interval(
-    columns: list[ArrayLike], statistic: Callable[[Sequence[Floats]], Floats], rounds: int, seed: int
-) -> Interval:
+def _interval(columns: list[ArrayLike], statistic: Statistic, rounds: int, seed: int) -> Interval:
     value, resampled = _resampled(columns, statistic, rounds, np.random.default_rng(seed))
     return _percentiles(value, resampled)
 
 
 def _resampled(
-    columns: list[ArrayLike],
-    statistic: Callable[[Sequence[Floats]], Floats],
-    rounds: int,
-    generator: np.random.Generator,
+    columns: list[ArrayLike], statistic: Statistic, rounds: int, generator: np.random.Generator
 ) -> tuple[float, Floats]:
     """The statistic of the columns' sums, and the same for `rounds` draws of documents with repetition."""
     table_NC = np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
@@ -83,7 +81,7 @@ def _resampled(
         size = min(at_a_time, rounds - start)
         times_RN = generator.multinomial(documents, np.full(documents, 1 / documents), size=size)
         found.append(statistic((times_RN @ table_NC).T))
-    return float(statistic(table_NC.sum(axis=0))), np.concatenate(found)  # type: ignore[arg-type]
+    return float(statistic(table_NC.sum(axis=0))), np.concatenate(found)
 
 
 def _percentiles(value: float, resampled: Floats) -> Interval:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from anadil.errors import UserError
+from anadil.export.gguf import GgufType
 from anadil.model.load import load
 from anadil.tokenizer.chat import BOS, CONTROL_TOKENS, control_id, encode_plain
 from anadil.tokenizer.load import load_tokenizer, to_bytes
@@ -35,7 +36,7 @@ PROMPTS = 4
 PROMPT_TOKENS = 48
 _TOKENS_A_STRING = 500
 
-ALLOWED = {"f32": 0.01, "bf16": 1.5, "q8_0": 10.0}
+ALLOWED: dict[GgufType, float] = {"f32": 0.01, "bf16": 1.5, "q8_0": 10.0}
 """Largest error as a multiple of what torch makes in bfloat16. bf16 keeps 8 bits of each weight, q8_0 8 bits of the
 largest of 32, and the same of the activations: 3 to 4 times the error on normal weights, more with outliers."""
 
@@ -53,7 +54,9 @@ HARD_STRINGS = (
 )  # fmt: skip
 
 
-def verify(model: Path, files: Mapping[str, Path], *, samples: Sequence[str] = (), threads: int = 1) -> dict[str, Any]:
+def verify(
+    model: Path, files: Mapping[GgufType, Path], *, samples: Sequence[str] = (), threads: int = 1
+) -> dict[str, Any]:
     """Compare GGUF files (type -> path) with the Hugging Face folder they were made from; for verify.json.
 
     `samples` are texts of the target language. Raises UserError when ids differ anywhere, naming the text, or when
@@ -66,7 +69,7 @@ def verify(model: Path, files: Mapping[str, Path], *, samples: Sequence[str] = (
     strings = check_strings(tokenizer, samples)
     prompts = _prompts(tokenizer, [*samples, *HARD_STRINGS[-20:]])
     letter = control_id(tokenizer, "a")
-    paths, ids = dict[str, list[_Path]](), dict[str, int]()
+    paths, ids = dict[GgufType, list[_Path]](), dict[GgufType, int]()
     for kind, file in files.items():
         with server(file, threads) as post:
             ids[kind] = _compare_ids(tokenizer, post, strings, file)
@@ -192,11 +195,11 @@ def _greedy(post: Post, prompt: list[int], letter: int) -> _Path:
 
 @torch.no_grad()
 def _torch_logprobs(
-    model: Path, prompts: list[list[int]], paths: Mapping[str, list[_Path]], dtype: torch.dtype
-) -> dict[str, list[NDArray[np.float32]]]:
+    model: Path, prompts: list[list[int]], paths: Mapping[GgufType, list[_Path]], dtype: torch.dtype
+) -> dict[GgufType, list[NDArray[np.float32]]]:
     """Log-probabilities [N, V] that torch gives along each continuation."""
     loaded = load(model, dtype=dtype)
-    found: dict[str, list[NDArray[np.float32]]] = {kind: [] for kind in paths}
+    found: dict[GgufType, list[NDArray[np.float32]]] = {kind: [] for kind in paths}
     for kind, steps in paths.items():
         for prompt, path in zip(prompts, steps, strict=True):
             ids = torch.tensor([prompt + path.tokens[:-1]])
@@ -206,8 +209,8 @@ def _torch_logprobs(
 
 
 def _compare_logits(
-    model: Path, prompts: list[list[int]], paths: Mapping[str, list[_Path]]
-) -> dict[str, dict[str, float]]:
+    model: Path, prompts: list[list[int]], paths: Mapping[GgufType, list[_Path]]
+) -> dict[GgufType, dict[str, float]]:
     exact = _torch_logprobs(model, prompts, paths, torch.float32)
     rough = _torch_logprobs(model, prompts, paths, torch.bfloat16)
     return {kind: _errors(steps, exact[kind], rough[kind]) for kind, steps in paths.items()}
@@ -228,7 +231,7 @@ def _errors(paths: list[_Path], exact: list[NDArray[np.float32]], rough: list[ND
     }
 
 
-def _judge(result: Mapping[str, Mapping[str, float]], files: Mapping[str, Path]) -> None:
+def _judge(result: Mapping[GgufType, Mapping[str, float]], files: Mapping[GgufType, Path]) -> None:
     for kind, found in result.items():
         error, unit = found["rms_logprob_error"], found["rms_logprob_error_torch_bf16"]
         if not error <= ALLOWED[kind] * unit:

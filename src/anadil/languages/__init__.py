@@ -54,7 +54,8 @@ class LanguageProfile(_Table):
 
     version: int = 1
     code: str
-    name: str
+    name: str = Field(description="its name in English")
+    own_name: str = Field(default="", description="its name in the language itself")
     letters: str
     casing_pairs: list[tuple[str, str]] = Field(default=[], description="lower, upper where Unicode's default is wrong")
     look_alikes: dict[str, str] = Field(default={}, description="foreign letter -> the letter it is meant to be")

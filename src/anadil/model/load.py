@@ -24,7 +24,6 @@ from anadil.errors import UserError
 from anadil.hub import local_folder
 from anadil.recipe import Shape
 
-WEIGHTS = ("*.safetensors", "*.bin")
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model",
     "vocab.json", "merges.txt", "chat_template.jinja",
@@ -48,7 +47,7 @@ def load(
     try:
         with _no_bars():
             loaded: Any = AutoModelForCausalLM.from_pretrained(
-                folder, dtype=dtype, local_files_only=True, output_loading_info=True
+                folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
             )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         raise UserError(f"cannot load the model in {folder}: {error}", hint="fetch or make the model again") from error
@@ -66,7 +65,7 @@ def load(
 def _check_files(folder: Path) -> None:
     if not (folder / "config.json").is_file():
         raise UserError(f"{folder} has no config.json", hint="name the folder of a Hugging Face model")
-    if not any(next(folder.glob(pattern), None) for pattern in WEIGHTS):
+    if not any(folder.glob("*.safetensors")):
         raise UserError(
             f"{folder} has no weights (model.safetensors)",
             hint="fetch the model's weight files too",

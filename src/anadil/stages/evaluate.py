@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -69,13 +70,13 @@ def _answers(
     assert recipe.evaluate.questions is not None
     questions = answers.read_questions(recipe.evaluate.questions)
     export, settings = inputs["export"], recipe.evaluate
-    options = {"threads": context.threads, "context_tokens": recipe.serve.context_tokens, "device": context.device}
+    threads, device, context_tokens = context.threads, context.device, recipe.serve.context_tokens
+    opened = partial(open_engine, slots=1, threads=threads, device=device, context_tokens=context_tokens)
     asked = (questions, recipe.serve.system_prompt, settings.max_new_tokens, context.progress)
-    with open_engine(export, slots=1, **options) as engine:
-        engines, said = {"answers": engine.name}, answers.ask(engine, *asked)
-    base_said = None
+    with opened(export) as engine:
+        engines, said, base_said = {"answers": engine.name}, answers.ask(engine, *asked), None
     if base:
-        with answers.base_engine(base, export, out, slots=1, **options) as base_engine:
+        with answers.base_engine(base, engine, export, out, opened) as base_engine:
             if base_engine:
                 engines["base_answers"], base_said = base_engine.name, answers.ask(base_engine, *asked)
     profile = load_profile(recipe.language)

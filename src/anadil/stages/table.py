@@ -10,7 +10,7 @@ from anadil.recipe import Recipe
 from anadil.stages.spec import StageSpec
 
 MODEL = ("sft", "pretrain", "transfer")
-EVALUATE = ("evaluate", "serve.system_prompt", "sft.prompt_field", "sft.answer_field")
+EVALUATE = ("evaluate", "serve.system_prompt", "serve.context_tokens", "sft.prompt_field", "sft.answer_field")
 
 
 def _corpus_files(recipe: Recipe) -> dict[str, Path]:
@@ -58,7 +58,7 @@ STAGES: tuple[StageSpec, ...] = (
     StageSpec("transfer", 1, ("transfer",), ("base", "seed"), ("tokenizer", "encode", "corpus"), _base_files, True),
     StageSpec("pretrain", 1, ("pretrain",), ("seed",), ("transfer", "encode"), lambda recipe: {}, True, True),
     StageSpec("sft", 1, ("sft", "serve.system_prompt"), ("seed",), (MODEL[1:],), _sft_files, True, True),
-    StageSpec("export", 1, ("export",), (), (MODEL,), lambda recipe: {}),
+    StageSpec("export", 1, ("export",), ("name",), (MODEL, "corpus"), lambda recipe: {}),
     StageSpec("evaluate", 1, EVALUATE, ("language", "base"), ("export", "corpus"), _evaluate_files, True),
 )
 

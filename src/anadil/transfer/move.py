@@ -1,6 +1,7 @@
 """The model moved onto the new vocabulary: old rows copied, new rows made, everything else untouched."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,16 +52,18 @@ def move(
 
 def _tables(model: PreTrainedModel) -> tuple[Tensor, Tensor]:
     """Input and output embedding, [V, D] each; the same tensor where they are tied."""
-    return model.get_input_embeddings().weight.data, model.get_output_embeddings().weight.data
+    embedding: Any = model.get_input_embeddings()
+    head: Any = model.get_output_embeddings()  # type: ignore[no-untyped-call]
+    return embedding.weight.data, head.weight.data
 
 
 def _put(model: PreTrainedModel, in_VD: Tensor, out_VD: Tensor, tied: bool) -> None:
     if in_VD.shape[0] != model.config.vocab_size:
         model.resize_token_embeddings(in_VD.shape[0], mean_resizing=False)
-    with torch.no_grad():
-        model.get_input_embeddings().weight.copy_(in_VD)
-        if not tied:
-            model.get_output_embeddings().weight.copy_(out_VD)
+    to_in_VD, to_out_VD = _tables(model)
+    to_in_VD.copy_(in_VD)
+    if not tied:
+        to_out_VD.copy_(out_VD)
     model.tie_weights()
 
 
