@@ -102,7 +102,9 @@ def test_keeping_the_vocabulary_keeps_the_model_bit_for_bit(place: Path, tmp_pat
 
 @pytest.mark.parametrize("method", ["calibrated", "mean", "random"])
 def test_in_place_only_the_new_rows_change(place: Path, tmp_path: Path, method: str) -> None:
-    model, surgery, metrics = moved_model(place, tmp_path, "inplace", Size(new_tokens=40, keep_min_count=40, target_min_count=400), method)
+    model, surgery, metrics = moved_model(
+        place, tmp_path, "inplace", Size(new_tokens=40, keep_min_count=40, target_min_count=400), method
+    )
     before, after = load(place / "base").get_input_embeddings().weight, model.get_input_embeddings().weight
     new = [identifier for identifier, old in surgery.new if len(old) > 1]
     same = (before == after).all(dim=1).nonzero().flatten().tolist()

@@ -98,9 +98,7 @@ def read_sources(corpus: Path) -> list[dict[str, Any]]:
     return sources
 
 
-def plan_shards(
-    corpus: Path, source: str, split: str, tokenizer: Path, out: Path, shard_bytes: int
-) -> list[ShardPlan]:
+def plan_shards(corpus: Path, source: str, split: str, tokenizer: Path, out: Path, shard_bytes: int) -> list[ShardPlan]:
     """The shards of one split of one source: none where the corpus has no text for it."""
     parquet = corpus / "text" / source / f"{split}.parquet"
     if not parquet.is_file():
@@ -151,9 +149,7 @@ def _row_groups(parquet: Path, shard_bytes: int) -> list[tuple[tuple[int, ...], 
     return shards
 
 
-def _run(
-    plans: list[ShardPlan], workers: int, progress: Progress, stop_requested: Callable[[], bool]
-) -> None:
+def _run(plans: list[ShardPlan], workers: int, progress: Progress, stop_requested: Callable[[], bool]) -> None:
     todo = [plan for plan in plans if not _is_done(plan)]
     with progress.task("encode", sum(plan.bytes for plan in todo), "bytes") as task:
         for plan in _finished(todo, workers, stop_requested):
@@ -163,9 +159,7 @@ def _run(
         raise Interrupted("stopped while encoding; finished shards are kept")
 
 
-def _finished(
-    plans: list[ShardPlan], workers: int, stop_requested: Callable[[], bool]
-) -> Iterator[ShardPlan]:
+def _finished(plans: list[ShardPlan], workers: int, stop_requested: Callable[[], bool]) -> Iterator[ShardPlan]:
     if workers <= 1 or len(plans) <= 1:
         for plan in plans:
             if stop_requested():

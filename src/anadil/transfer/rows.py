@@ -29,7 +29,8 @@ def moved(old_VD: Tensor, size: int, pieces: Pieces) -> Tensor:
 def _norm_matched_mean(rows_PD: Tensor) -> Tensor:
     """A mean of vectors is shorter than they are; give it their mean length."""
     mean_D = rows_PD.mean(0)
-    return mean_D * (rows_PD.norm(dim=1).mean() / mean_D.norm().clamp_min(1e-12))
+    matched_D: Tensor = mean_D * (rows_PD.norm(dim=1).mean() / mean_D.norm().clamp_min(1e-12))
+    return matched_D
 
 
 def fit_mean_logits(rows_VD: Tensor, hidden_D: Tensor, counts_V: Tensor) -> tuple[float, float]:
