@@ -55,6 +55,15 @@ def test_a_txt_file_is_one_document(tmp_path: Path) -> None:
     assert documents(tmp_path) == [Document("story.txt", "Bir\n\niki", {})]
 
 
+def test_a_conversation_is_its_turns_line_by_line(tmp_path: Path) -> None:
+    messages = [{"role": "user", "content": "Nə?"}, {"role": "assistant", "content": "Bu."}]
+    (tmp_path / "a.jsonl").write_text(json.dumps({"id": 1, "messages": messages}) + "\n")
+    assert documents(tmp_path, text_field="messages") == [Document("1", "— Nə?\n— Bu.", {})]
+    (tmp_path / "a.jsonl").write_text(json.dumps({"messages": [{"role": "user"}]}) + "\n")
+    with pytest.raises(UserError, match="no text in field 'messages'"):
+        documents(tmp_path, text_field="messages")
+
+
 def test_a_document_without_id_is_named_by_its_place(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(b'\n{"text": "bir"}\n')
     assert documents(tmp_path / "a.jsonl")[0].id == "a.jsonl:2"

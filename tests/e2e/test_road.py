@@ -24,6 +24,7 @@ def test_every_stage_is_done_and_says_what_it_measured(road: Road) -> None:
     metrics = facts["metrics"]
     assert metrics["tokenizer"]["target_tokens_per_word"] < metrics["tokenizer"]["base_target_tokens_per_word"]
     assert metrics["tokenizer"]["vocabulary_tokens"] == metrics["tokenizer"]["base_vocabulary_tokens"] == 512
+    assert metrics["tokenizer"]["source_en_words"] == metrics["tokenizer"]["original_words"] > 0
     assert metrics["transfer"]["new_rows"] > 0
     assert metrics["pretrain"]["steps"] == 6
     assert metrics["sft"]["kept_dialogues"] == 8

@@ -108,7 +108,7 @@ def _parse(line: str, path: Path, number: int, source: Source) -> Document:
         row = json.loads(line)
     except ValueError as error:
         raise UserError(f"{path}, line {number}: not JSON: {error}", hint=hint) from error
-    if not isinstance(row, dict) or not isinstance(row.get(source.text_field), str):
+    if not isinstance(row, dict) or _text(row.get(source.text_field)) is None:
         fields = ", ".join(sorted(row)) if isinstance(row, dict) else type(row).__name__
         what = f"{path}, line {number}: no text in field {source.text_field!r} (it has: {fields})"
         raise UserError(what, hint=f"set text_field of the source {source.name!r}, or: {hint}")
@@ -118,7 +118,15 @@ def _parse(line: str, path: Path, number: int, source: Source) -> Document:
 def _document(row: dict[str, Any], source: Source, place: str) -> Document:
     identifier = row.get(source.id_field)
     meta = {key: value for key, value in row.items() if key not in (source.text_field, source.id_field)}
-    return Document(str(identifier) if identifier is not None else place, row[source.text_field], meta)
+    return Document(str(identifier) if identifier is not None else place, _text(row[source.text_field]) or "", meta)
+
+
+def _text(value: Any) -> str | None:
+    """The text in a field: as it is, or of a conversation (a list of messages) one turn a line; None for neither."""
+    if isinstance(value, list) and value and all(isinstance(turn, dict) for turn in value):
+        turns = [turn.get("content") for turn in value]
+        return "\n".join(f"— {turn}" for turn in turns) if all(isinstance(turn, str) for turn in turns) else None
+    return value if isinstance(value, str) else None
 
 
 def _txt(path: Path, on_error: OnError) -> Iterator[Document]:
@@ -145,5 +153,5 @@ def _parquet(path: Path, source: Source) -> Iterator[Document]:
     for batch in file.iter_batches(batch_size=1024):
         for row in batch.to_pylist():
             number += 1
-            row[source.text_field] = row[source.text_field] or ""
+            row[source.text_field] = row[source.text_field] or ""  # null
             yield _document(row, source, f"{path.name}:{number}")

@@ -13,7 +13,9 @@ class Source(Table):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="short name: lowercase letters, digits, - and _")
     path: RecipePath = Field(description="file, folder or glob, relative to the recipe")
     language: str = Field(description="code of the language profile, such as az")
-    text_field: str = Field(default="text", description="field or column that holds the text")
+    text_field: str = Field(
+        default="text", description="field or column that holds the text, or a conversation (a list of messages)"
+    )
     id_field: str = Field(default="id", description="field or column that holds the document's id, where there is one")
     licence: str = Field(default="", description="licence of the text, as its owner states it")
     weight: float = Field(

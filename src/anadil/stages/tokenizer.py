@@ -1,5 +1,6 @@
 """tokenizer: the base's vocabulary -> one that fits the language, measured before and after."""
 
+from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
 
@@ -43,7 +44,11 @@ def build_and_measure(
     )
     kept = {language: counts[language] for language in table.keep if language != target}
     surgery = build(base, table.mode, counts[target], kept, size, out)
-    samples = {"target": _texts(corpus, target, "heldout"), "original": _texts(corpus, original, "heldout")}
+    samples: dict[str, Iterable[str]] = {"target": _texts(corpus, target, "heldout")}
+    samples["original"] = _texts(corpus, original, "heldout")
+    for source in sources(corpus):
+        if source["heldout"]["documents"]:
+            samples[f"source_{source['name']}"] = texts(corpus, source["name"], "heldout")
     measured = measure(load_tokenizer(base) if base else None, load_tokenizer(out), samples)
     durable.write_json(out / "measure.json", measured, "tokenizer")
     facts = {"vocabulary_tokens": surgery.vocab_size, "base_vocabulary_tokens": surgery.source_tokens}
