@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from anadil.environment import describe
 
@@ -20,7 +21,7 @@ ROWS = Path(__file__).parent / "results" / "quickstart.jsonl"
 TOKENS_PER_WORD = [f"{base}{side}_tokens_per_word" for base in ("base_", "") for side in ("target", "original")]
 
 
-def one_round() -> dict[str, object]:
+def one_round() -> dict[str, Any]:
     """Run it in an empty folder; returns its seconds and metrics."""
     with tempfile.TemporaryDirectory() as home:
         began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -35,6 +36,41 @@ def one_round() -> dict[str, object]:
     return {"wall_seconds": round(wall, 1), "cpu_seconds": round(cpu, 1), "figures": figures}
 
 
+def readme_table(row: dict[str, Any]) -> str:
+    """The table of the README, from a row."""
+    f = row["figures"]
+
+    def change(name: str) -> str:
+        low, value, high = (f[f"{name}_change{end}"] for end in ("_low95", "", "_high95"))
+        return f"{value:+.3f} (95% interval {low:+.3f} to {high:+.3f})"
+
+    lines = ["| | before | after | change |", "|---|---|---|---|"]
+    for side, name in (("target", "Azerbaijani"), ("original", "English")):
+        before, after = f[f"base_{side}_tokens_per_word"], f[f"{side}_tokens_per_word"]
+        lines.append(f"| tokens per word, {name} | {before:.2f} | {after:.2f} | {100 * (after / before - 1):+.1f}% |")
+    for side, name in (("target", "Azerbaijani"), ("original", "English")):
+        before, after = f[f"base_{side}_bits_per_byte"], f[f"{side}_bits_per_byte"]
+        lines.append(
+            f"| bits per byte, held-out {name} | {before:.3f} | {after:.3f} | {change(f'{side}_bits_per_byte')} |"
+        )
+    before, after = f["base_answers_token_f1"], f["answers_token_f1"]
+    lines.append(
+        f"| token F1 of {f['answers_items']:.0f} answers | {before:.3f} | {after:.3f} | {change('answers_token_f1')} |"
+    )
+    before, after = f["base_answers_stopped_share"], f["answers_stopped_share"]
+    lines.append(f"| answers that stop by themselves | {before:.0%} | {after:.0%} | |")
+    minutes, seconds = divmod(round(row["wall_seconds"]), 60)
+    cores = row["environment"]["cores"]
+    lines.append(f"| time, {cores} cores | | {minutes} min {seconds} s | {row['cpu_seconds']:.0f} CPU-seconds |")
+    return "\n".join(lines)
+
+
+def newest_row() -> dict[str, Any]:
+    """The last row that was measured."""
+    row: dict[str, Any] = json.loads(ROWS.read_text(encoding="utf-8").splitlines()[-1])
+    return row
+
+
 def main() -> None:
     """Run the rounds and append a row; figures are those of the last round, seconds the medians."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -44,15 +80,15 @@ def main() -> None:
     row = {
         "what": "quickstart",
         "rounds": len(rounds),
-        "wall_seconds": statistics.median(r["wall_seconds"] for r in rounds),  # type: ignore[type-var]
-        "cpu_seconds": statistics.median(r["cpu_seconds"] for r in rounds),  # type: ignore[type-var]
+        "wall_seconds": statistics.median(r["wall_seconds"] for r in rounds),
+        "cpu_seconds": statistics.median(r["cpu_seconds"] for r in rounds),
         "load_before": round(load, 2),
         "figures": rounds[-1]["figures"],
         "environment": describe(),
     }
     with open(ROWS, "a", encoding="utf-8") as rows:
         rows.write(json.dumps(row) + "\n")
-    print(json.dumps(row, indent=2))
+    print(readme_table(row))
 
 
 if __name__ == "__main__":

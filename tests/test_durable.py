@@ -213,6 +213,13 @@ def test_an_exception_in_the_block_leaves_nothing(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == OLD
 
 
+def test_files_of_libraries_are_as_readable_as_our_own(tmp_path: Path) -> None:
+    (tmp_path / "ours").write_bytes(NEW)
+    with durable.new_file(tmp_path / "theirs", "file") as temporary:
+        temporary.touch(mode=0o600)
+    assert (tmp_path / "theirs").stat().st_mode == (tmp_path / "ours").stat().st_mode
+
+
 def test_a_folder_moved_aside_comes_back(tmp_path: Path) -> None:
     (tmp_path / f"{durable.TEMPORARY}old-model").mkdir()
     (tmp_path / f"{durable.TEMPORARY}old-model" / "weights").write_bytes(OLD)

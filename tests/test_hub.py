@@ -25,6 +25,9 @@ def test_what_is_neither_folder_nor_id_is_refused(path: str) -> None:
 def test_a_hub_id_needs_its_commit_and_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UserError, match=r"base\.revision"):
         hub.local_folder("org/model", None)
+    for moving in ("main", "v1.0", COMMIT[:12], COMMIT + "0"):
+        with pytest.raises(UserError, match=r"base\.revision .* is no commit"):
+            hub.is_on_hub("org/model", moving)
     assert hub.is_on_hub("org/model", COMMIT)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(UserError, match=COMMIT):

@@ -104,6 +104,7 @@ class StageFolder:
             return Status("stale", changes) if changes else Status("done")
         if started := self.started:
             changes = fingerprint.changes_from(started["fingerprint_parts"])
+            changes = changes or _other_inputs(started["inputs"], inputs)
             return Status("stale", changes) if changes else Status("partial")
         return Status("todo")
 
@@ -117,26 +118,32 @@ class StageFolder:
                 problems.append(f"{file} is not what the stage wrote")
         return problems
 
-    def start(self, fingerprint: Fingerprint) -> int:
-        """Mark the stage as begun; returns the number of this attempt."""
+    def start(self, fingerprint: Fingerprint, inputs: dict[str, str]) -> int:
+        """Mark the stage as begun from inputs of these digests; returns the number of this attempt."""
         self.path.mkdir(parents=True, exist_ok=True)
         attempt = int((self.started or {}).get("attempt", 0)) + 1
-        facts = {"fingerprint": fingerprint.digest, "fingerprint_parts": fingerprint.parts, "attempt": attempt}
+        facts: dict[str, Any] = {"fingerprint": fingerprint.digest, "fingerprint_parts": fingerprint.parts}
+        facts |= {"inputs": inputs, "attempt": attempt}
         durable.write_json(self.path / STARTED, facts, "started")
         return attempt
 
     def finish(self, stage: str, fingerprint: Fingerprint, facts: dict[str, Any], hashes: Hashes) -> dict[str, Any]:
-        """Hash all outputs and write the manifest, last: from now on the stage is done."""
-        durable.remove(self.path / CHECKPOINTS, "checkpoints")
+        """Hash all outputs and write the manifest, last: from now on the stage is done, and needs no checkpoints."""
+        files = {str(file.relative_to(self.path)): file for file in sorted(self.path.rglob("*")) if file.is_file()}
         outputs = {
-            str(file.relative_to(self.path)): {"sha256": hashes.of(file), "bytes": file.stat().st_size}
-            for file in sorted(self.path.rglob("*"))
-            if file.is_file() and file.name not in (STARTED, MANIFEST)
+            name: {"sha256": hashes.of(file), "bytes": file.stat().st_size}
+            for name, file in files.items()
+            if name not in (STARTED, MANIFEST) and not name.startswith(f"{CHECKPOINTS}/")
         }
         manifest = {"stage": stage, "fingerprint": fingerprint.digest, "fingerprint_parts": fingerprint.parts}
         manifest |= {"outputs_digest": outputs_digest(outputs), **facts, "outputs": outputs}
         durable.write_json(self.path / MANIFEST, manifest, "manifest")
+        self.drop_checkpoints()
         return manifest
+
+    def drop_checkpoints(self) -> None:
+        """Remove what only an unfinished stage needs."""
+        durable.remove(self.path / CHECKPOINTS, "checkpoints")
 
 
 def _other_inputs(then: dict[str, str], now: dict[str, str | None]) -> list[str]:

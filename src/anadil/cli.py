@@ -1,5 +1,6 @@
 """The command line: parse, call, print. Everything heavy is imported inside the command that needs it."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -13,6 +14,14 @@ from anadil.errors import Interrupted, UserError
 
 GATE_FAILED = 3
 RUNS = Path("runs")
+REFUSED = {
+    errno.EACCES: "check the permissions",
+    errno.EPERM: "check the permissions",
+    errno.EEXIST: "something else is there: name another path",
+    errno.ENOTDIR: "a folder is needed here: name another path",
+    errno.EISDIR: "a file is needed here: name another path",
+}
+"""What the system refuses because of a path that the user chose, with the hint; every other OSError is our bug."""
 
 
 class _Help:
@@ -59,6 +68,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in REFUSED or not error.filename:
+            raise
+        _complain(f"{error.filename}: {error.strerror}", REFUSED[error.errno])
+        sys.exit(2)
 
 
 def _complain(what: str, hint: str) -> None:
@@ -237,7 +251,13 @@ def corpus() -> None:
 @click.option(
     "--on-error", type=click.Choice(["stop", "skip"]), default="stop", show_default=True, help="At a bad line."
 )
-@click.option("--heldout-share", default=0.05, show_default=True, type=click.FloatRange(0, 1), help="Share held out.")
+@click.option(
+    "--heldout-share",
+    default=0.05,
+    show_default=True,
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Share held out.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the account as JSON.")
 def corpus_run(source: Path, out: Path, as_json: bool, **settings: Any) -> None:
     """Read, normalise, filter, remove duplicates, hold out, and account for every document.
@@ -268,8 +288,10 @@ def tokenizer() -> None:
 @click.option(
     "--mode", type=click.Choice(["keep", "extend", "replace", "inplace"]), default="inplace", show_default=True
 )
-@click.option("--new-tokens", type=int, help="Tokens to add; default: all that can be freed.")
-@click.option("--vocab-size", type=int, default=32_000, show_default=True, help="Entries (mode replace).")
+@click.option("--new-tokens", type=click.IntRange(0), help="Tokens to add; default: all that can be freed.")
+@click.option(
+    "--vocab-size", type=click.IntRange(512), default=32_000, show_default=True, help="Entries (mode replace)."
+)
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
 @click.option("--json", "as_json", is_flag=True, help="Print the measurements as JSON.")
 def tokenizer_build(base: str, corpus: Path, out: Path, as_json: bool, **settings: Any) -> None:

@@ -122,6 +122,7 @@ def _rename(source: Path, target: Path) -> None:
 
 def _publish(temporary: Path, final: Path, step: str) -> None:
     for file in _files(temporary):
+        file.chmod(0o666 & ~_umask())  # some libraries write files that only their owner may read
         if _recording is not None:
             _log("write", file, data=file.read_bytes())
     failpoint(f"{step}.write", torn=temporary)
@@ -139,6 +140,12 @@ def _publish(temporary: Path, final: Path, step: str) -> None:
     if aside.exists():
         shutil.rmtree(aside)
     failpoint(f"{step}.folder")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _temporary(path: Path) -> Path:

@@ -19,8 +19,13 @@ def describe(device: str = "cpu") -> dict[str, Any]:
     facts: dict[str, Any] = {"anadil": anadil.__version__, "python": platform.python_version()}
     facts |= {name: version for name in PACKAGES if (version := _version(name))}
     facts |= {"commit": _commit(), "system": platform.platform(), "processor": _processor(), "device": device}
-    facts |= {"cores": len(os.sched_getaffinity(0)), "memory_gib": _memory_gib()}
+    facts |= {"cores": available_cores(), "memory_gib": _memory_gib()}
     return facts
+
+
+def available_cores() -> int:
+    """Cores that this process may use; on systems that cannot say (macOS) all there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _version(package: str) -> str | None:

@@ -1,6 +1,7 @@
 """Where a base model lies: a folder, or a model on the Hugging Face hub by commit."""
 
 import json
+import re
 from pathlib import Path
 
 from anadil.errors import UserError
@@ -16,6 +17,9 @@ def is_on_hub(path: str, revision: str | None) -> bool:
     if not revision:
         hint = 'mend the path; or, for a hub id, state its commit: base.revision = "<40 hex digits>"'
         raise UserError(f"base.path = {path!r} is no folder here, and as a hub id it has no revision", hint=hint)
+    if not re.fullmatch(r"[0-9a-f]{40}", revision):
+        hint = "a branch or a tag may move: write the 40 hex digits of the commit, which the model's page shows"
+        raise UserError(f"base.revision = {revision!r} is no commit", hint=hint)
     return True
 
 

@@ -1,5 +1,6 @@
 """Bad input: exit code 2, a message with value and fix, and everything as it was."""
 
+import errno
 import fcntl
 import gzip
 import json
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from anadil import cli
+from anadil.commands.init import init
 from anadil.languages import load_profile
 from anadil.recipe import load
 from anadil.tokenizer.surgery import Size, build, pre_tokenizer_of
@@ -148,6 +151,19 @@ CASES = [
         ("'xx'", "known languages: az"),
     ),
     Case("sft data missing", lambda r: (r.parent / "dialogues.jsonl").unlink(), ("sft.data", "dialogues.jsonl")),
+    Case(
+        "half a surrogate pair",
+        _append("az.jsonl", b'{"text": "bir \\ud83d"}\n'),
+        ("az.jsonl", "line 61", "surrogate", 'on_error = "skip"'),
+    ),
+    Case(
+        "keep without text",
+        _nothing,
+        ("'tr'", "`keep`", "its sources are in: az, en"),
+        ("tokenizer.keep=['en', 'tr']",),
+    ),
+    Case("a stage is missing", _nothing, ("encode needs tokenizer",), ("stages=['corpus', 'encode']",)),
+    Case("nothing to begin with", _nothing, ("sft needs pretrain or transfer",), ("stages=['sft']",)),
     Case("not toml", lambda r: r.write_text("name = yes"), ("recipe.toml", "TOML")),
 ]
 
@@ -210,6 +226,8 @@ def test_skipped_lines_are_counted(tmp_path: Path) -> None:
     assert anadil("run", str(recipe), "--set", "corpus.on_error=skip", cwd=tmp_path).returncode == 0
     shown = json.loads(anadil("show", "small", "--json", cwd=tmp_path).stdout)
     assert shown["metrics"]["corpus"]["unreadable_lines"] == 2
+    arguments = ["--in", str(recipe.parent / "az.jsonl"), "--on-error", "skip", "--out", "clean"]
+    assert "skipped: 2 lines" in anadil("corpus", "run", *arguments, cwd=tmp_path).stdout
 
 
 @pytest.mark.parametrize(
@@ -222,6 +240,9 @@ def test_skipped_lines_are_counted(tmp_path: Path) -> None:
         (["jump"], ["jump"]),
         (["corpus", "run", "--in", "none", "--out", "x"], ["none"]),
         (["run", "none.toml", "--set", "x"], ["none.toml"]),
+        (["corpus", "run", "--in", "x", "--out", "y", "--heldout-share", "1"], ["--heldout-share", "0<=x<1"]),
+        (["tokenizer", "build", "--base", ".", "--corpus", ".", "--out", "x", "--new-tokens", "-5"], ["--new-tokens"]),
+        (["tokenizer", "build", "--base", ".", "--corpus", ".", "--out", "x", "--vocab-size", "100"], ["--vocab-size"]),
     ],
 )
 def test_wrong_arguments(tmp_path: Path, arguments: list[str], names: list[str]) -> None:
@@ -231,6 +252,64 @@ def test_wrong_arguments(tmp_path: Path, arguments: list[str], names: list[str])
     for name in names:
         assert name in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_path_that_cannot_be_is_named(tmp_path: Path) -> None:
+    recipe = write_road(tmp_path / "in", stages=["corpus"])
+    (tmp_path / "file").write_text("mine")
+    for arguments in (
+        ["run", str(recipe), "--run-folder", "file"],
+        ["corpus", "run", "--in", "in/az.jsonl", "--out", "file"],
+        ["tokenizer", "build", "--base", str(make_base(tmp_path / "base")), "--corpus", "in", "--out", "x"],
+    ):
+        done = anadil(*arguments, cwd=tmp_path)
+        assert done.returncode == 2, done.stderr
+        assert "Traceback" not in done.stderr
+        assert ("no corpus" if "--corpus" in arguments else "error: file") in done.stderr
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_what_the_system_refuses_is_no_bug_of_ours(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(error: OSError) -> None:
+        def refuse(**settings: object) -> None:
+            raise error
+
+        monkeypatch.setattr("anadil.cli.root.main", refuse)
+        cli.main()
+
+    with pytest.raises(SystemExit) as caught:
+        fail(PermissionError(errno.EACCES, "Permission denied", "recipe.toml"))
+    assert caught.value.code == 2
+    assert capsys.readouterr().err == "error: recipe.toml: Permission denied\n  check the permissions\n"
+    for bug in (PermissionError(errno.EACCES, "Permission denied"), OSError(errno.ENOENT, "none", "x")):
+        with pytest.raises(OSError, match=bug.strerror):
+            fail(bug)
+
+
+def test_the_report_is_that_of_the_last_run(tmp_path: Path) -> None:
+    recipe, report = write_road(tmp_path / "in", stages=["corpus"]), tmp_path / "runs" / "small" / "report.html"
+    killed = anadil("run", str(recipe), cwd=tmp_path, ANADIL_FAILPOINT="report.write:kill")
+    assert killed.returncode == -9
+    assert not report.exists()
+    assert "nothing to run" in anadil("run", str(recipe), cwd=tmp_path).stdout
+    first = (report.read_bytes(), report.stat().st_mtime_ns)
+    assert anadil("run", str(recipe), cwd=tmp_path).returncode == 0
+    assert (report.read_bytes(), report.stat().st_mtime_ns) == first
+    os.utime(report, ns=(0, 0))
+    report.write_text("old")
+    os.utime(report, ns=(0, 0))  # of before the stages' last run
+    assert anadil("run", str(recipe), cwd=tmp_path).returncode == 0
+    assert report.read_bytes() == first[0]
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [("söhbət", "sohbet"), ("İşıq", "isiq"), ("Café 2.0", "cafe-2.0"), ("чат", "my-bot"), ("_x", "x"), ("٣", "my-bot")],
+)
+def test_a_name_that_the_recipe_takes(tmp_path: Path, title: str, name: str) -> None:
+    assert load(init(tmp_path / title)).name == name
 
 
 def test_help_opens_with_examples_and_is_quick(tmp_path: Path) -> None:

@@ -118,3 +118,12 @@ def test_nothing_left_says_why(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"empty 1, too_short 1, wrong_script 1") as caught:
         build(Corpus(sources=[Source(name="a", path=path, language="az")]), "az", tmp_path / "out", silent())
     assert "min_words" in caught.value.hint
+
+
+def test_a_folder_that_is_no_corpus_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no corpus") as caught:
+        sources(tmp_path)
+    assert str(tmp_path) in caught.value.what
+    (tmp_path / "sources.json").write_text("{")
+    with pytest.raises(UserError, match="is no corpus"):
+        sources(tmp_path)

@@ -77,6 +77,8 @@ def test_a_document_without_id_is_named_by_its_place(tmp_path: Path) -> None:
         (b'{"body": "bir"}\n', ["line 1", "'text'", "body", "text_field"]),
         (b'{"text": 3}\n', ["line 1", "'text'"]),
         (b"[1]\n", ["line 1", "list"]),
+        (b'{"text": "bir \\ud83d"}\n', ["line 1", "surrogate"]),
+        (b'{"text": "bir", "author": ["\\uD83D"]}\n', ["line 1", "surrogate"]),
     ],
 )
 def test_a_line_that_cannot_be_read_stops_or_is_skipped_and_counted(
@@ -112,3 +114,84 @@ def test_a_parquet_file_without_the_column_lists_its_columns(folder: Path) -> No
 def test_no_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="'s'"):
         source_files(source(tmp_path / "*.jsonl"))
+
+
+def test_a_whole_surrogate_pair_is_a_character(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'{"text": "\\ud83d\\ude00"}\n')
+    assert [d.text for d in documents(tmp_path)] == ["\N{GRINNING FACE}"]
+
+
+def skipped(path: Path, **settings: str) -> tuple[list[Document], list[str]]:
+    """The documents that are left, and what was complained of."""
+    faults: list[UserError] = []
+    return list(read(source(path, **settings), faults.append)), [str(fault) for fault in faults]
+
+
+def test_half_a_text_is_no_document(tmp_path: Path) -> None:
+    data = gzip.compress(" ".join(str(number) for number in range(5_000)).encode())
+    (tmp_path / "a.txt.gz").write_bytes(data[: len(data) // 2])
+    with pytest.raises(UserError, match="damaged or cut short"):
+        documents(tmp_path)
+    kept, faults = skipped(tmp_path)
+    assert (kept, len(faults)) == ([], 1)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "d.parquet"])
+def test_a_file_that_may_not_be_read_is_not_called_damaged(
+    folder: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, **settings: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr("anadil.corpus.read._open", refuse)
+    monkeypatch.setattr("pyarrow.parquet.ParquetFile", refuse)
+    with pytest.raises(UserError, match="no permission") as caught:
+        skipped(folder / name)
+    assert "damaged" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("values", "kind"), [([1, 2], "int64"), ([b"bir", b"iki"], "binary"), ([["bir"], ["iki"]], "list<")]
+)
+def test_a_parquet_column_that_is_no_text_is_named_with_its_type(
+    tmp_path: Path, values: list[object], kind: str
+) -> None:
+    pq.write_table(pa.table({"text": values}), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match=f"column 'text' is of type {kind}"):
+        documents(tmp_path)
+    kept, faults = skipped(tmp_path)
+    assert (kept, len(faults)) == ([], 1)
+
+
+def test_parquet_text_of_every_kind_is_read(tmp_path: Path) -> None:
+    for kind in (pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string())):
+        pq.write_table(pa.table({"text": pa.array(["bir", None], kind)}), tmp_path / "a.parquet")
+        assert [document.text for document in documents(tmp_path)] == ["bir", ""]
+    turns = [[{"role": "user", "content": "Nə?"}]]
+    pq.write_table(pa.table({"text": turns}), tmp_path / "a.parquet")
+    assert [document.text for document in documents(tmp_path)] == ["— Nə?"]
+
+
+def test_parquet_rows_that_are_no_text_stop_or_are_skipped(tmp_path: Path) -> None:
+    latin = pa.array([b"bir", b"\xff", b"son"], pa.binary()).view(pa.string())
+    pq.write_table(pa.table({"text": latin}), tmp_path / "a.parquet")
+    with pytest.raises(UserError, match="row 2: not UTF-8"):
+        documents(tmp_path)
+    kept, faults = skipped(tmp_path)
+    assert ([document.text for document in kept], len(faults)) == (["bir", "son"], 1)
+
+
+def test_a_damaged_parquet_page_stops_or_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    table = pa.table({"text": [f"sətir {number}" for number in range(5_000)]})
+    pq.write_table(table, path, compression="zstd", use_dictionary=False, row_group_size=1_000)
+    data = bytearray(path.read_bytes())
+    middle = pq.read_metadata(path).row_group(3).column(0)
+    start = middle.data_page_offset + 40
+    data[start : start + 200] = bytes(200)
+    path.write_bytes(data)
+    with pytest.raises(UserError, match="cannot be read past row"):
+        documents(tmp_path)
+    kept, faults = skipped(tmp_path)
+    assert len(faults) == 1
+    assert [document.text for document in kept] == table["text"].to_pylist()[: len(kept)]

@@ -1,8 +1,10 @@
 """Every command of the README is run: `make` ones by .ci/run, the rest here, on the small road."""
 
+import importlib.util
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,14 +49,23 @@ def test_files_and_links_that_the_readme_names_exist() -> None:
             assert (ROOT / target).exists(), target
 
 
-def test_the_reference_is_up_to_date() -> None:
-    import importlib.util
-
-    spec = importlib.util.spec_from_file_location("reference", ROOT / "scripts" / "reference.py")
+def script(path: Path) -> Any:
+    """A script of the repository as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
-    reference = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(reference)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_figures_are_those_of_the_newest_row() -> None:
+    bench = script(ROOT / "benchmarks" / "bench_quickstart.py")
+    assert bench.readme_table(bench.newest_row()) in README
+
+
+def test_the_reference_is_up_to_date() -> None:
+    reference = script(ROOT / "scripts" / "reference.py")
     for name, page in (("recipe.md", reference.recipe_page()), ("commands.md", reference.commands_page())):
         written = (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8")
         assert written == page, f"docs/reference/{name} is old: run `make docs`"

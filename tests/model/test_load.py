@@ -2,11 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import transformers
 from safetensors.torch import load_file, save_file
 from tests.train.tiny import SHAPE, VOCAB, model_folder
+from transformers import PreTrainedModel
 
 from anadil.errors import UserError
 from anadil.model import load
@@ -121,3 +124,54 @@ def test_text_and_sequences_must_fit_the_model(folder: Path) -> None:
         load.check_fits(model, vocab_size=263, sequence_length=64)
     with pytest.raises(UserError, match="sequence_length = 65"):
         load.check_fits(model, vocab_size=VOCAB, sequence_length=65)
+
+
+@pytest.mark.parametrize(("change", "said"), [({"heads": 5}, "heads = 5"), ({"heads": 32}, "heads = 32"),
+                                              ({"kv_heads": 3}, "kv_heads = 3")])  # fmt: skip
+def test_a_width_that_its_heads_do_not_divide_is_refused(change: dict[str, int], said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        load.from_shape(SHAPE.model_copy(update=change), VOCAB, seed=1)
+
+
+def small(name: str) -> PreTrainedModel:
+    """A tiny random model of an architecture."""
+    torch.manual_seed(0)
+    blocks = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    sizes: dict[str, dict[str, Any]] = {
+        "GPT2": {"n_embd": 16, "n_layer": 2, "n_head": 2},
+        "Qwen3": {**blocks, "intermediate_size": 32, "num_key_value_heads": 1, "head_dim": 8},
+        "OPT": {**blocks, "ffn_dim": 32, "word_embed_proj_dim": 16},
+        "Falcon": blocks,
+        "Bloom": {"hidden_size": 16, "n_layer": 2, "n_head": 2},
+        "Mamba": {"hidden_size": 16, "num_hidden_layers": 2},
+    }
+    kind = {"GPT2": "GPT2LMHeadModel"}.get(name, f"{name}ForCausalLM")
+    ids = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+    config = getattr(transformers, f"{name}Config")(vocab_size=40, **ids, **sizes[name])
+    model = getattr(transformers, kind)(config)
+    assert isinstance(model, PreTrainedModel)
+    return model
+
+
+@pytest.mark.parametrize("name", ["GPT2", "Qwen3"])
+@pytest.mark.parametrize("training", [True, False])
+def test_models_that_heed_positions_keep_documents_apart(name: str, training: bool) -> None:
+    model = small(name).train(training)
+    load.check_packing(model)
+    assert model.training == training
+
+
+@pytest.mark.parametrize("name", ["OPT", "Falcon", "Bloom", "Mamba"])
+def test_a_model_in_which_packed_documents_leak_is_refused(name: str) -> None:
+    with pytest.raises(UserError, match=f"{name}ForCausalLM"):
+        load.check_packing(small(name))
+
+
+def test_the_licence_goes_with_the_tokenizer(folder: Path, tmp_path: Path) -> None:
+    names = {"tokenizer.json", "LICENSE.txt", "NOTICE", "USE_POLICY.md"}
+    for name in names - {"tokenizer.json"}:
+        (folder / name).write_text(name)
+    (folder / "LICENSES").mkdir()
+    (tmp_path / "target").mkdir()
+    load.copy_companions(folder, tmp_path / "target")
+    assert {file.name for file in (tmp_path / "target").iterdir()} == names

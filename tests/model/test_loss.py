@@ -7,15 +7,25 @@ from torch import Tensor
 from anadil.model.loss import linear_cross_entropy, linear_cross_entropy_reference, token_nll
 
 T, D, V = 37, 16, 50
+DRAWS = 20
+MORE = 1.15
+"""Gradients: they are scaled by the incoming gradient last, in bfloat16 one more rounding than plain torch does, so
+up to sqrt(3/2) = 1.22 of its error. Measured over 20 draws: 1.055 for hidden states, 1.056 to 1.133 for the weights.
+The loss is held to plain torch's own error and a last bit of float32, in which it is summed."""
 
 
-def inputs(dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor]:
-    generator = torch.Generator().manual_seed(0)
+def inputs(dtype: torch.dtype = torch.float32, seed: int = 0) -> tuple[Tensor, Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
     hidden = torch.randn(T, D, generator=generator).to(dtype).requires_grad_()
     weight = torch.randn(V, D, generator=generator).to(dtype).requires_grad_()
     labels = torch.randint(0, V, (T,), generator=generator)
     labels[::5] = -100
     return hidden, weight, labels
+
+
+def linear_cross_entropy_exact(hidden: Tensor, weight: Tensor, labels: Tensor) -> tuple[Tensor, int]:
+    total = torch.nn.functional.cross_entropy(hidden @ weight.T, labels, reduction="sum")
+    return total, int((labels != -100).sum())
 
 
 def loss_and_gradients(function: object, *args: Tensor, **options: int) -> list[Tensor]:
@@ -35,15 +45,19 @@ def errors(found: list[Tensor], truth: list[Tensor]) -> list[float]:
 @pytest.mark.parametrize("chunk", [1, 8, 37, 64])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_is_as_close_to_the_truth_as_plain_torch(dtype: torch.dtype, chunk: int) -> None:
-    hidden, weight, labels = inputs(dtype)
-    exact = (hidden.detach().double().requires_grad_(), weight.detach().double().requires_grad_())
-    truth_total = torch.nn.functional.cross_entropy(exact[0] @ exact[1].T, labels)
-    truth_total.backward()
-    truth = [truth_total.detach(), exact[0].grad, exact[1].grad]
-    plain = loss_and_gradients(linear_cross_entropy_reference, *inputs(dtype))
-    ours = loss_and_gradients(linear_cross_entropy, hidden, weight, labels, chunk_tokens=chunk)
-    for mine, theirs in zip(errors(ours, truth), errors(plain, truth), strict=True):  # type: ignore[arg-type]
-        assert mine <= 1.2 * theirs + 1e-7  # rounding is luck: a fifth more is the same
+    squared = torch.zeros(3, 3, dtype=torch.float64)  # of ours, of plain torch's, of the truth itself
+    for seed in range(DRAWS):
+        hidden, weight, labels = inputs(dtype, seed)
+        exact = (hidden.detach().double(), weight.detach().double())
+        leaves = [tensor.requires_grad_() for tensor in exact]
+        truth = loss_and_gradients(linear_cross_entropy_exact, *leaves, labels)
+        plain = loss_and_gradients(linear_cross_entropy_reference, *inputs(dtype, seed))
+        ours = loss_and_gradients(linear_cross_entropy, hidden, weight, labels, chunk_tokens=chunk)
+        found = [errors(ours, truth), errors(plain, truth), [float(t.norm()) for t in truth]]
+        squared += torch.tensor(found, dtype=torch.float64) ** 2
+    mine, theirs, size = (squared / DRAWS).sqrt()
+    last_bit = torch.finfo(torch.float32).eps * size
+    assert (mine <= torch.tensor([1.0, MORE, MORE]) * theirs + last_bit).all(), (mine / theirs, last_bit)
 
 
 def test_runs_its_products_in_the_autocast_dtype() -> None:
@@ -53,7 +67,7 @@ def test_runs_its_products_in_the_autocast_dtype() -> None:
     truth = loss_and_gradients(linear_cross_entropy_reference, *inputs())
     assert errors(ours, truth)[1] > 1e-4  # it did round
     for mine, theirs in zip(errors(ours, truth), errors(plain, truth), strict=True):
-        assert mine <= 1.2 * theirs + 1e-7
+        assert mine <= MORE * theirs
 
 
 def test_nothing_to_learn_gives_zero_and_zero_gradients() -> None:

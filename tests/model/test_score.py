@@ -54,3 +54,10 @@ def test_the_model_keeps_its_mode() -> None:
     score_documents(MODEL, DOCUMENTS[:1])
     assert MODEL.training
     MODEL.eval()
+
+
+@pytest.mark.parametrize("max_tokens", [8, 16, 40, 10_000])
+def test_the_context_is_the_one_asked_for_whatever_the_batch(max_tokens: int) -> None:
+    [few] = score_documents(MODEL, [[256, *range(100)]], max_tokens=max_tokens, context=32)
+    [many] = score_documents(MODEL, [[256, *range(100)]], max_tokens=1000, context=32)
+    assert few == pytest.approx(many, rel=1e-6)

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from anadil.artifact import Hashes
 from anadil.errors import UserError
+from anadil.languages import load_profile, profile_source
 from anadil.recipe import Recipe, flatten, load, override
+from anadil.stages.plan import plan
 from anadil.stages.table import specs
 from tests.roads import write_road
 
@@ -98,3 +101,42 @@ def test_flatten_names_every_leaf_once(recipe: Path) -> None:
     assert flat["pretrain.steps"] == 6
     assert flat["corpus.sources[2].weight"] == 0.5
     assert flat["corpus.sources[0].path"] == "az.jsonl"
+
+
+def test_a_profile_of_ones_own_is_relative_to_the_recipe(
+    recipe: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    profile = recipe.parent / "profiles" / "mine.toml"
+    profile.parent.mkdir()
+    profile.write_bytes(profile_source("az").read_bytes())
+    recipe.write_text(
+        recipe.read_text()
+        .replace('"az"\n', '"profiles/mine.toml"\n')
+        .replace('name = "profiles/mine.toml"', 'name = "az"')
+    )
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    loaded = load(recipe)
+    assert loaded.language == loaded.corpus.sources[0].language == str(profile)
+    assert load_profile(loaded.language).code == "az"
+    assert Recipe.model_validate(loaded.model_dump(mode="json")) == loaded  # as chat and serve read it back
+    flat = flatten(loaded)
+    assert flat["language"] == flat["corpus.sources[0].language"] == "mine.toml", "paths are in no fingerprint"
+
+
+@pytest.mark.parametrize(
+    ("stages", "names"),
+    [
+        (["corpus", "encode"], ["encode needs tokenizer", "add tokenizer"]),
+        (["sft"], ["sft needs pretrain or transfer"]),
+        (["tokenizer"], ["tokenizer needs corpus"]),
+        (["corpus", "tokenizer", "encode", "pretrain"], ["pretrain needs transfer"]),
+        (["corpus", "export"], ["export needs sft or pretrain or transfer"]),
+        (["corpus", "evaluate"], ["evaluate needs export"]),
+    ],
+)
+def test_a_stage_without_what_it_needs_is_refused(recipe: Path, stages: list[str], names: list[str]) -> None:
+    loaded = load(recipe, [f"stages={stages}"])
+    with pytest.raises(UserError) as caught:
+        plan(loaded, recipe.parent / "run", Hashes())
+    for name in names:
+        assert name in str(caught.value)

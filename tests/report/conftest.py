@@ -156,7 +156,7 @@ def make_run(runs: Path, stages: tuple[str, ...] = tuple(METRICS), unfinished: s
     for stage in stages:
         here = StageFolder(folder / stage)
         fingerprint = Fingerprint({"stage": stage, "version": 1})
-        here.start(fingerprint)
+        here.start(fingerprint, {name: digests[name] for name in INPUTS[stage] if name in digests})
         write_outputs(here.path, stage)
         if stage != unfinished:
             wall, cpu = SECONDS[stage]

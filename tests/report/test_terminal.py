@@ -26,7 +26,7 @@ def printed(show: Callable[[Console], None], width: int = 200) -> str:
 def test_tells_the_same_story_as_the_page(runs: MakeRun) -> None:
     text = printed(lambda console: print_report(runs(), console, [(True, "held"), (False, "broken")]))
     for said in [
-        "telecom-az  Azərbaycan dili, from meta-llama/Llama-3.2-1B",
+        "telecom-az  Azerbaijani, from meta-llama/Llama-3.2-1B",
         "3.401  1.448  ▼ better −1.953 (−57.4%)",
         "≈ no difference shown +0.0036 (+0.4%), 95% −0.0011 to +0.0084, includes zero",
         "✓ passed  held",

@@ -1,6 +1,8 @@
 """stages: done once, never twice; what changed is named, nothing else is made anew. Torch-free stages only."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,10 +14,10 @@ from tests.roads import make_texts, write_road, write_texts
 from anadil import durable
 from anadil.artifact import Fingerprint, Hashes, StageFolder
 from anadil.context import Context
-from anadil.errors import UserError
+from anadil.errors import Interrupted, UserError
 from anadil.recipe import load
 from anadil.stages.plan import plan
-from anadil.stages.run import CONSENT, REPLACED, Outcome, run
+from anadil.stages.run import CONSENT, REPLACED, RUN, Outcome, _retire_stale, run
 from anadil.stages.spec import StageSpec
 from anadil.stages.table import STAGES
 
@@ -180,6 +182,69 @@ def test_hashes_are_remembered_until_the_file_changes(tmp_path: Path, monkeypatc
 def test_a_started_stage_is_partial_and_a_stage_started_for_another_recipe_stale(tmp_path: Path) -> None:
     folder, mine = StageFolder(tmp_path / "stage"), Fingerprint({"a": 1})
     assert folder.status(mine, {}, Hashes()).state == "todo"
-    assert [folder.start(mine), folder.start(mine)] == [1, 2]
+    assert [folder.start(mine, {}), folder.start(mine, {})] == [1, 2]
     assert folder.status(mine, {}, Hashes()).state == "partial"
     assert folder.status(Fingerprint({"a": 2}), {}, Hashes()).state == "stale"
+
+
+def test_files_of_one_name_in_two_folders_are_two_files(recipe: Path, folder: Path) -> None:
+    write_texts(recipe.parent / "az" / "one" / "x.jsonl", make_texts("az", 20, 5))
+    write_texts(recipe.parent / "az" / "two" / "x.jsonl", make_texts("az", 20, 6))
+    recipe.write_text(recipe.read_text().replace('"az.jsonl"', '"az"'))
+    go(recipe, folder)
+    write_texts(recipe.parent / "az" / "one" / "x.jsonl", make_texts("az", 20, 7))
+    reasons = {s.spec.name: s.status.reasons for s in plan(load(recipe), folder, Hashes())}
+    assert reasons["corpus"] == ["file az/one/x.jsonl: its content changed"]
+
+
+def test_a_stage_begun_on_other_inputs_does_not_go_on(tmp_path: Path) -> None:
+    folder, mine = StageFolder(tmp_path / "stage"), Fingerprint({"a": 1})
+    folder.start(mine, {"corpus": "one"})
+    assert folder.status(mine, {"corpus": "one"}, Hashes()).state == "partial"
+    status = folder.status(mine, {"corpus": "two"}, Hashes())
+    assert (status.state, status.reasons) == ("stale", ["input corpus: has other content than the one used"])
+
+
+def test_a_refused_run_leaves_the_recipe_that_chat_and_show_go_by(recipe: Path, folder: Path) -> None:
+    go(recipe, folder)
+    before = (folder / RUN).read_bytes()
+    with pytest.raises(UserError):
+        go(recipe, folder, "corpus.min_words=9", "serve.system_prompt=changed")
+    assert (folder / RUN).read_bytes() == before
+
+
+def test_what_is_kept_for_a_rerun_is_the_last_that_was_done(recipe: Path, folder: Path) -> None:
+    go(recipe, folder)
+    good = snapshot(folder / "encode")
+    for setting in ("tokenizer.vocab_size=520", "tokenizer.vocab_size=530"):  # each is stopped half-way
+        steps = plan(load(recipe, [setting]), folder, Hashes())
+        _retire_stale(steps, folder, True)
+        StageFolder(folder / "encode").start(steps[2].fingerprint, {})
+    kept = snapshot(folder / REPLACED / "encode")
+    assert {Path(name).name: data for name, data in kept.items()} == {Path(n).name: d for n, d in good.items()}
+
+
+def test_a_stop_during_one_stage_keeps_it_and_does_not_begin_the_next(
+    recipe: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop_now(*_: object) -> dict[str, float]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return {}
+
+    monkeypatch.setattr("anadil.stages.encode.run", stop_now)
+    with pytest.raises(Interrupted):
+        go(recipe, folder)
+    assert states(recipe, folder) == dict.fromkeys(LIGHT, "done")
+
+
+def test_a_stop_in_a_stage_that_does_not_save_ends_it_at_once(
+    recipe: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop_now(*_: object) -> dict[str, float]:
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise AssertionError("not reached")
+
+    monkeypatch.setattr("anadil.stages.tokenizer.run", stop_now)
+    with pytest.raises(Interrupted):
+        go(recipe, folder)
+    assert states(recipe, folder) == {"corpus": "done", "tokenizer": "partial", "encode": "todo"}

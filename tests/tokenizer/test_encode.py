@@ -1,5 +1,9 @@
 import hashlib
 import json
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -154,3 +158,35 @@ def test_a_folder_that_is_no_corpus_is_named(base, tmp_path):
 def test_ids_fit_their_dtype():
     assert dtype_of(65_536).itemsize == 2
     assert dtype_of(65_537).itemsize == 4
+
+
+@pytest.mark.skipif(
+    sys.platform != "linux", reason="the kernel is asked to end workers with their parent on Linux only"
+)
+def test_workers_die_with_a_killed_parent(tmp_path):
+    code = f"""
+import os, time, multiprocessing
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from anadil.tokenizer.encode import _start_worker
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"), initializer=_start_worker)
+    Path({str(tmp_path / "pid")!r}).write_text(str(pool.submit(os.getpid).result()))
+    pool.submit(time.sleep, 600)
+    time.sleep(600)
+"""
+    script = tmp_path / "parent.py"
+    script.write_text(code)
+    parent = subprocess.Popen([sys.executable, str(script)])
+    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+    worker = int((tmp_path / "pid").read_text())
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: not Path(f"/proc/{worker}").exists() or "(zombie)" in Path(f"/proc/{worker}/status").read_text())
+
+
+def wait_until(condition, seconds=30.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)

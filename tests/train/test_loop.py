@@ -1,6 +1,7 @@
 """The loop: what it promises about batches, documents, interruption and broken numbers."""
 
 import json
+import os
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import torch
 from tests.train.tiny import SHAPE, VOCAB
 from torch import nn
+from transformers import FalconConfig, FalconForCausalLM
 
 from anadil.context import Context
 from anadil.errors import Interrupted, UserError
@@ -96,7 +98,7 @@ def test_killed_after_a_checkpoint_is_bit_equal_too(tmp_path: Path) -> None:
 def test_two_checkpoints_are_kept(tmp_path: Path) -> None:
     run(tmp_path, steps=8)
     found = sorted(path.name for path in (tmp_path / loop.CHECKPOINTS).iterdir())
-    assert found == ["step-000004", "step-000006"]
+    assert found == ["step-000006", "step-000008"]
 
 
 def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
@@ -107,8 +109,8 @@ def test_a_checkpoint_of_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     run(tmp_path)
-    (tmp_path / loop.CHECKPOINTS / "step-000004" / "optimizer.safetensors").write_bytes(b"x")
-    with pytest.raises(UserError, match="step-000004"):
+    (tmp_path / loop.CHECKPOINTS / "step-000006" / "optimizer.safetensors").write_bytes(b"x")
+    with pytest.raises(UserError, match="step-000006"):
         run(tmp_path)
 
 
@@ -211,3 +213,69 @@ def test_dropout_is_resumed_too(tmp_path: Path) -> None:
         run(tmp_path / "b", model=with_dropout(), stop_after=3)
     resumed, _ = run(tmp_path / "b", model=with_dropout())
     assert same(whole, resumed)
+
+
+def never(step: int) -> Batch:
+    raise AssertionError(f"step {step} was done again")
+
+
+@pytest.mark.parametrize("steps", [STEPS, STEPS - 1])  # the last step is a multiple of checkpoint_every, or is not
+def test_killed_after_the_last_step_nothing_is_trained_again(tmp_path: Path, steps: int) -> None:
+    whole, state = run(tmp_path, steps=steps, evaluate=lambda: {"score": 1.0})
+    curve = (tmp_path / loop.METRICS).read_bytes()
+    resumed, again = run(tmp_path, steps=steps, batches=never, evaluate=lambda: {"score": 2.0})
+    assert same(whole, resumed)
+    assert again == state
+    assert (tmp_path / loop.METRICS).read_bytes() == curve
+
+
+def test_the_curve_is_on_the_disk_before_the_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    really = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    run(tmp_path / "out", steps=4)
+    of_interest = [name for name in synced if name in (loop.METRICS, "state.json", "out")]
+    assert of_interest == [loop.METRICS, "out", "state.json"] * 2
+
+
+@pytest.mark.parametrize(
+    "junk", [b"\0" * 40, b"\0" * 40 + b"\n", b'{"step": 4, "lo\n', b"\xc3\n", b"7\n", b'{"loss": 1.0}\n']
+)
+def test_what_a_power_cut_left_in_the_curve_is_dropped(tmp_path: Path, junk: bytes) -> None:
+    with pytest.raises(Interrupted):
+        run(tmp_path, stop_after=3)
+    with open(tmp_path / loop.METRICS, "ab") as file:
+        file.write(junk)
+    run(tmp_path)
+    assert [row["step"] for row in loop.read_metrics(tmp_path)] == [*range(1, STEPS + 1)]
+
+
+def test_a_model_that_mixes_packed_documents_is_refused(tmp_path: Path) -> None:
+    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    model = FalconForCausalLM(FalconConfig(vocab_size=VOCAB, bos_token_id=0, eos_token_id=0, **shape))
+    with pytest.raises(UserError, match="FalconForCausalLM"):
+        run(tmp_path, model=model)
+
+
+def test_the_row_of_the_padding_token_learns_too(tmp_path: Path) -> None:
+    def with_padding(padding: int | None) -> nn.Module:
+        model = load.from_shape(SHAPE, VOCAB, seed=1, tied=False)
+        model.model.embed_tokens.padding_idx = padding
+        return model
+
+    token = int(batch_of(0).input_ids_BT[1, 0])
+    (first, _), (second, _) = (run(tmp_path / str(p), model=with_padding(p)) for p in (None, token))
+    assert same(first, second)
+
+
+def test_a_large_seed_is_a_seed(tmp_path: Path) -> None:
+    settings = SETTINGS
+    for seed in (5_000_000_000, 2**63):
+        model = load.from_shape(SHAPE, VOCAB, seed=1)
+        state = loop.train(model, batch_of, settings, tmp_path / str(seed), Context(), steps=1, seed=seed)
+        assert state.step == 1

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from anadil.errors import Interrupted, UserError
 from anadil.model import load
 from anadil.recipe import Pretrain
 from anadil.tokenizer.shards import TokenShards
-from anadil.train.loop import CHECKPOINTS, read_metrics
+from anadil.train import loop
+from anadil.train.loop import read_metrics
 from anadil.train.pretrain import Heldout, run_pretrain
 
 SETTINGS = Pretrain(
@@ -49,7 +51,6 @@ def test_learns_and_leaves_a_plain_folder(folders: tuple[Path, Path], tmp_path: 
     model = load.load(tmp_path / "out/model")
     assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
     assert load.tokenizer(tmp_path / "out/model").get_vocab_size() == VOCAB
-    assert not (tmp_path / "out" / CHECKPOINTS).exists()
     evaluated = [r["step"] for r in read_metrics(tmp_path / "out") if "target_bits_per_byte" in r]
     assert evaluated == [0, 5, 10, 12]
 
@@ -63,6 +64,25 @@ def test_an_interrupted_run_ends_with_the_same_model(folders: tuple[Path, Path],
     run(folders, tmp_path / "b")
     first, second = (load.load(tmp_path / x / "model").state_dict() for x in "ab")
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_killed_after_training_only_the_model_is_written_again(
+    folders: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics = run(folders, tmp_path / "out")
+    before = load.load(tmp_path / "out/model").state_dict()
+    shutil.rmtree(tmp_path / "out/model")
+    monkeypatch.setattr(loop, "_backward", None)  # nothing is trained
+    assert run(folders, tmp_path / "out") == metrics
+    after = load.load(tmp_path / "out/model").state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_the_micro_batch_does_not_change_what_is_measured(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """Also one that is smaller than a sequence: the context of the measurement is the sequence's length."""
+    found = [run(folders, tmp_path / str(n), Context(micro_batch_tokens=n, fingerprint="f")) for n in (16, 4096)]
+    first, second = ({k: v for k, v in m.items() if k.endswith("_per_byte_before")} for m in found)
+    assert first == pytest.approx(second, rel=1e-5)
 
 
 def test_held_out_bytes_are_those_of_the_text(folders: tuple[Path, Path]) -> None:

@@ -1,6 +1,7 @@
 """Fine-tuning: LoRA in, plain model out."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from anadil.context import Context
 from anadil.errors import Interrupted
 from anadil.model import load
 from anadil.recipe import Sft
+from anadil.train import loop
 from anadil.train.sft import merged, rows, run_sft, with_lora
 
 IDS = torch.tensor([[256, 10, 20, 30]])
@@ -86,6 +88,19 @@ def test_an_interrupted_run_ends_with_the_same_model(folder: Path, settings: Sft
     run_sft(folder, tmp_path / "b", settings, context, seed=1)
     first, second = (load.load(tmp_path / x / "model").state_dict() for x in "ab")
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_killed_after_training_only_the_model_is_written_again(
+    folder: Path, settings: Sft, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = Context(micro_batch_tokens=64, fingerprint="f")
+    metrics = run_sft(folder, tmp_path / "out", settings, context, seed=1)
+    before = load.load(tmp_path / "out/model").state_dict()
+    shutil.rmtree(tmp_path / "out/model")
+    monkeypatch.setattr(loop, "_backward", None)  # nothing is trained
+    assert run_sft(folder, tmp_path / "out", settings, context, seed=1) == metrics
+    after = load.load(tmp_path / "out/model").state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
 
 
 @pytest.mark.parametrize("system_prompt", ["", "be kind"])

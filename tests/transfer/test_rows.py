@@ -1,6 +1,8 @@
 """transfer: kept rows bit for bit, ids permuted are logits permuted, new rows with the logit that they should have."""
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,15 +12,19 @@ from tests.roads import make_texts, write_road
 
 from anadil.context import Context
 from anadil.corpus.build import build as build_corpus
-from anadil.model.load import copy_tokenizer, from_shape, load, save
+from anadil.export.huggingface import export_huggingface
+from anadil.model.load import copy_companions, from_shape, load, save
 from anadil.progress import silent
 from anadil.recipe import Shape
 from anadil.recipe import load as load_recipe
+from anadil.stages import transfer
+from anadil.tokenizer.chat import BOS, END_TURN, EOS, PAD
 from anadil.tokenizer.encode import encode
 from anadil.tokenizer.load import load_tokenizer, read_vocabulary
 from anadil.tokenizer.shards import TokenShards
 from anadil.tokenizer.surgery import Size, build, pre_tokenizer_of
 from anadil.tokenizer.train import count_words
+from anadil.transfer import move as moving
 from anadil.transfer import rows
 from anadil.transfer.move import move
 
@@ -77,18 +83,22 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build(None, "replace", words, {}, Size(vocab_size=400, min_pair_count=1), folder / "tokenizer")
     (folder / "base").mkdir()
     save(from_shape(SHAPE, 400, seed=3), folder / "base")
-    copy_tokenizer(folder / "tokenizer", folder / "base")
+    copy_companions(folder / "tokenizer", folder / "base")
     return folder
 
 
-def moved_model(place: Path, out: Path, mode: str, size: Size, method: str = "calibrated"):  # type: ignore[no-untyped-def]
+def moved_model(place: Path, out: Path, mode: str, size: Size, method: str = "calibrated",
+    device: str = "cpu", special: dict[str, int] | None = None):  # type: ignore[no-untyped-def]  # fmt: skip
     cut = pre_tokenizer_of(place / "base")
     target, kept = count_words(make_texts("az", 60, 1), cut), count_words(make_texts("en", 60, 1), cut)
     surgery = build(place / "base", mode, target, {"en": kept}, size, out / "tokenizer")  # type: ignore[arg-type]
     encode(place / "corpus", out / "tokenizer", out / "encode")
-    model = load(place / "base")
+    model = load(place / "base", device=device)
+    for config in (model.config, model.generation_config):
+        for name, value in (special or {}).items():
+            setattr(config, name, value)
     counts = TokenShards(out / "encode").token_counts()
-    arguments = {"method": method, "sample_tokens": 2000, "seed": 1, "context": Context()}
+    arguments = {"method": method, "sample_tokens": 2000, "seed": 1, "context": Context(device=device)}
     metrics = move(model, place / "base", place / "corpus", out / "tokenizer", counts, **arguments)  # type: ignore[arg-type]
     return model, surgery, metrics
 
@@ -132,3 +142,66 @@ def test_replacing_copies_the_rows_of_tokens_that_both_have(place: Path, tmp_pat
     assert all(torch.equal(before[old.tokens[token]], after[new.tokens[token]]) for token in shared)
     for name, identifier in old.added_ids.items():
         assert torch.equal(before[identifier], after[new.added_ids[name]])
+
+
+class Elsewhere(torch.Tensor):
+    """A tensor that stands on another device: only `cpu`, `copy_` and what reads no values work beside CPU tensors."""
+
+    @classmethod
+    def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is torch.Tensor.cpu:
+            return args[0].as_subclass(torch.Tensor)
+        if func not in (torch.Tensor.copy_, torch.Tensor.data_ptr, torch.Tensor.shape.__get__):
+            raise RuntimeError("Expected all tensors to be on the same device")
+        return super().__torch_function__(func, types, args, kwargs or {})
+
+
+@pytest.mark.parametrize("method", ["calibrated", "mean", "random"])
+def test_rows_are_made_on_the_cpu_wherever_the_model_is(
+    place: Path, tmp_path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = Size(new_tokens=40, keep_min_count=40, target_min_count=400)
+    here, _, _ = moved_model(place, tmp_path / "a", "inplace", size, method)
+    tables = moving._tables
+    monkeypatch.setattr(moving, "_tables", lambda model: tuple(t.as_subclass(Elsewhere) for t in tables(model)))
+    there, _, _ = moved_model(place, tmp_path / "b", "inplace", size, method)
+    assert all(torch.equal(x, there.state_dict()[name]) for name, x in here.state_dict().items())
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("mode", ["inplace", "extend", "replace"])
+def test_a_model_on_a_gpu_moves_too(place: Path, tmp_path: Path, mode: str) -> None:
+    size = Size(new_tokens=30, vocab_size=420, min_pair_count=1)
+    here, _, _ = moved_model(place, tmp_path / "a", mode, size)
+    there, _, _ = moved_model(place, tmp_path / "b", mode, size, device="cuda")
+    for name, tensor in here.state_dict().items():
+        torch.testing.assert_close(tensor, there.state_dict()[name].cpu(), rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("size", [300, 420])
+def test_the_ids_that_begin_end_and_pad_are_those_of_the_new_tokenizer(place: Path, tmp_path: Path, size: int) -> None:
+    model, _, _ = moved_model(
+        place, tmp_path, "replace", Size(vocab_size=size, min_pair_count=1), special={"pad_token_id": 398}
+    )
+    ids = load_tokenizer(tmp_path / "tokenizer").token_to_id
+    save(model, tmp_path)
+    again = load(tmp_path)
+    for config in (again.config, again.generation_config):
+        assert config is not None
+        found = config.bos_token_id, config.eos_token_id, config.pad_token_id
+        assert found == (ids(BOS), [ids(EOS), ids(END_TURN)], ids(PAD))
+
+
+def test_the_licence_of_the_base_goes_with_the_model(place: Path, tmp_path: Path) -> None:
+    shutil.copytree(place / "base", tmp_path / "base")
+    for name in ("LICENSE.txt", "NOTICE", "USE_POLICY.md"):
+        (tmp_path / "base" / name).write_text(name)
+    recipe = load_recipe(write_road(tmp_path / "in", base=f'path = "{tmp_path / "base"}"'))
+    cut = count_words(make_texts("az", 60, 1), pre_tokenizer_of(place / "base"))
+    build(place / "base", "keep", cut, {}, Size(), tmp_path / "tokenizer")
+    encode(place / "corpus", tmp_path / "tokenizer", tmp_path / "encode")
+    inputs = {"corpus": place / "corpus", "tokenizer": tmp_path / "tokenizer", "encode": tmp_path / "encode"}
+    transfer.run(recipe, inputs, tmp_path / "out", Context())
+    delivered = export_huggingface(tmp_path / "out" / "model", tmp_path / "hf")
+    assert (delivered / "LICENSE.txt").read_text() == "LICENSE.txt"
+    assert {"NOTICE", "USE_POLICY.md"} <= {file.name for file in delivered.iterdir()}

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from anadil.artifact import Hashes
+from anadil.artifact import MANIFEST, Hashes
 from anadil.commands.init import quickstart
 from anadil.context import Context
 from anadil.errors import UserError
@@ -37,8 +37,9 @@ def run_recipe(name: str, settings: list[str], folder: Path | None, runs: Path, 
     folder = folder or runs / recipe.name
     outcome = run(recipe, path, folder, _context(recipe), rerun=rerun)
     verdicts = judge(recipe.gates, outcome.metrics["evaluate"]) if "evaluate" in recipe.stages else []
-    if outcome.ran or not (folder / "report.html").exists():
+    if outcome.ran or not _is_current(folder / "report.html", recipe):
         write(folder, verdicts=[(v.passed, v.text) for v in verdicts])
+    if outcome.ran:
         print_report(folder, verdicts=[(v.passed, v.text) for v in verdicts])
     else:
         print(f"Everything is done; nothing to run. Report: {folder / 'report.html'}")
@@ -48,6 +49,15 @@ def run_recipe(name: str, settings: list[str], folder: Path | None, runs: Path, 
         print(f"\nTalk to it:      {_program()} chat {_argument(folder, runs)}")
         print(f"In the browser:  {_program()} serve {_argument(folder, runs)}")
     return all(verdict.passed for verdict in verdicts)
+
+
+def _is_current(report: Path, recipe: Recipe) -> bool:
+    """Whether the report is younger than all it is made from. Not so after a kill before it, or with other gates.
+
+    Making it to compare would cost every run that has nothing to do a second, most of it for the plots.
+    """
+    made_from = [report.parent / RUN, *(report.parent / stage / MANIFEST for stage in recipe.stages)]
+    return report.is_file() and report.stat().st_mtime_ns >= max(file.stat().st_mtime_ns for file in made_from)
 
 
 def _program() -> str:

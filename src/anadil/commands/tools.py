@@ -26,6 +26,8 @@ def run_corpus(
     print(f"read {account['read']['documents']:,} documents, {account['read']['words']:,} words")
     for verdict, count in account["verdicts"].items():
         print(f"  {verdict:<13} {count['documents']:>9,} documents {count['words']:>12,} words")
+    if account["unreadable_lines"]:
+        print(f"could not be read and skipped: {account['unreadable_lines']:,} lines, rows or files")
     print(f"written to {out}")
 
 

@@ -14,7 +14,7 @@ from anadil.corpus.account import Account, Count
 from anadil.corpus.clean import KEPT, Limits, sort_out
 from anadil.corpus.read import Document, read, source_files
 from anadil.errors import UserError
-from anadil.languages import LanguageProfile, load_profile
+from anadil.languages import LanguageProfile, language_key, load_profile
 from anadil.progress import Progress
 from anadil.recipe import Corpus, Source
 
@@ -85,7 +85,8 @@ def _sort_source(source: Source, corpus: Corpus, account: Account, seen: set[byt
 
 def _row(document: Document, source: Source) -> dict[str, str]:
     meta = json.dumps(document.meta, ensure_ascii=False, sort_keys=True, default=str)
-    return {"id": document.id, "text": document.text, "source": source.name, "language": source.language, "meta": meta}
+    language = language_key(source.language)
+    return {"id": document.id, "text": document.text, "source": source.name, "language": language, "meta": meta}
 
 
 class _Rows:
@@ -133,7 +134,8 @@ def _check_something_left(corpus: Corpus, target: str, accounts: dict[str, Accou
 
 def _facts(source: Source, account: Account) -> dict[str, Any]:
     splits = {split: vars(account.by_verdict.get(split, Count())) for split in KEPT}
-    facts = {"name": source.name, "language": source.language, "licence": source.licence, "weight": source.weight}
+    facts: dict[str, Any] = {"name": source.name, "language": language_key(source.language)}
+    facts |= {"licence": source.licence, "weight": source.weight}
     return facts | {"files": [path.name for path in source_files(source)]} | splits
 
 
@@ -145,6 +147,10 @@ def texts(corpus: Path, source: str, split: str) -> Iterator[str]:
 
 
 def sources(corpus: Path) -> list[dict[str, Any]]:
-    """The sources of a corpus folder, as written by `build`."""
-    found: list[dict[str, Any]] = json.loads((corpus / "sources.json").read_bytes())["sources"]
+    """The sources of a corpus folder, as written by `build`; UserError if it is none."""
+    try:
+        found: list[dict[str, Any]] = json.loads((corpus / "sources.json").read_bytes())["sources"]
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError, TypeError) as error:
+        hint = "name the folder that `anadil corpus run --out` or the stage corpus wrote"
+        raise UserError(f"{corpus} is no corpus: it has no whole sources.json", hint=hint) from error
     return found

@@ -53,7 +53,7 @@ def read(source: Source, on_error: OnError) -> Iterator[Document]:
     for path in source_files(source):
         kind = _kind(path)
         if kind == ".parquet":
-            yield from _parquet(path, source)
+            yield from _parquet(path, source, on_error)
         elif kind == ".jsonl":
             yield from _jsonl(path, source, on_error)
         else:
@@ -69,16 +69,22 @@ def _open(path: Path) -> IO[bytes]:
 
 
 def _lines(path: Path, on_error: OnError) -> Iterator[tuple[int, int, bytes]]:
-    """(line number from 1, byte offset, line); a broken archive goes to `on_error`."""
+    """(line number from 1, byte offset, line); a broken archive goes to `on_error`, a file we may not read stops."""
     offset = 0
     try:
         with _open(path) as file:
             for number, line in enumerate(file, 1):
                 yield number, offset, line
                 offset += len(line)
+    except PermissionError as error:
+        raise _not_permitted(path) from error
     except (EOFError, zlib.error, OSError) as error:
         hint = "the file is damaged or cut short: fetch it again, or leave the source out"
         on_error(UserError(f"{path}: cannot be read past byte {offset} of its text: {error}", hint=hint))
+
+
+def _not_permitted(path: Path) -> UserError:
+    return UserError(f"{path}: no permission to read it", hint="give yourself the right to read the file")
 
 
 def _decode(data: bytes, path: Path, offset: int) -> str:
@@ -106,13 +112,25 @@ def _parse(line: str, path: Path, number: int, source: Source) -> Document:
     hint = 'mend the line, or set corpus.on_error = "skip" to leave such lines out'
     try:
         row = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path}, line {number}: not JSON: {error}", hint=hint) from error
+    if "\\u" in line and _has_lone_surrogate(row):
+        what = f"{path}, line {number}: holds half of a surrogate pair (such as \\ud83d alone), which is no character"
+        raise UserError(what, hint=hint)
     if not isinstance(row, dict) or _text(row.get(source.text_field)) is None:
         fields = ", ".join(sorted(row)) if isinstance(row, dict) else type(row).__name__
         what = f"{path}, line {number}: no text in field {source.text_field!r} (it has: {fields})"
         raise UserError(what, hint=f"set text_field of the source {source.name!r}, or: {hint}")
     return _document(row, source, f"{path.name}:{number}")
+
+
+def _has_lone_surrogate(value: Any) -> bool:
+    """Whether a string in `value` cannot be written as UTF-8; only an escape in JSON can bring that about."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def _document(row: dict[str, Any], source: Source, place: str) -> Document:
@@ -130,28 +148,75 @@ def _text(value: Any) -> str | None:
 
 
 def _txt(path: Path, on_error: OnError) -> Iterator[Document]:
-    text = b"".join(line for _, _, line in _lines(path, on_error))
+    faults: list[UserError] = []
+    data, text = b"".join(line for _, _, line in _lines(path, faults.append)), ""
     try:
-        decoded = _decode(text, path, 0)
+        text = text if faults else _decode(data, path, 0)
     except UserError as error:
-        on_error(error)
-        return
-    yield Document(path.name, decoded, {})
+        faults.append(error)
+    for fault in faults:
+        on_error(fault)
+    if not faults:  # half a document is none
+        yield Document(path.name, text, {})
 
 
-def _parquet(path: Path, source: Source) -> Iterator[Document]:
-    try:
-        file = pq.ParquetFile(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise UserError(
-            f"{path}: not a parquet file: {error}", hint="fetch it again, or leave the source out"
-        ) from error
-    if source.text_field not in file.schema_arrow.names:
-        what = f"{path}: no column {source.text_field!r} (it has: {', '.join(file.schema_arrow.names)})"
-        raise UserError(what, hint=f"set text_field of the source {source.name!r}")
+def _parquet(path: Path, source: Source, on_error: OnError) -> Iterator[Document]:
     number = 0
-    for batch in file.iter_batches(batch_size=1024):
-        for row in batch.to_pylist():
-            number += 1
-            row[source.text_field] = row[source.text_field] or ""  # null
-            yield _document(row, source, f"{path.name}:{number}")
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            _check_column(file.schema_arrow, path, source)
+            batches = file.iter_batches(batch_size=1024)
+            while (batch := next(batches, None)) is not None:
+                for row in _rows(batch):
+                    number += 1
+                    if (document := _parquet_document(row, path, number, source, on_error)) is not None:
+                        yield document
+    except PermissionError as error:
+        raise _not_permitted(path) from error
+    except _UnfitColumn as error:
+        on_error(UserError(error.what, hint=error.hint))
+    except (pa.ArrowException, OSError) as error:
+        what = f"cannot be read past row {number}" if number else "not a parquet file"
+        hint = "the file is damaged or cut short: fetch it again, or leave the source out"
+        on_error(UserError(f"{path}: {what}: {error}", hint=hint))
+
+
+class _UnfitColumn(UserError):
+    """The file has no column of texts of that name."""
+
+
+def _check_column(schema: pa.Schema, path: Path, source: Source) -> None:
+    name, hint = source.text_field, f"set text_field of the source {source.name!r}"
+    if name not in schema.names:
+        raise _UnfitColumn(f"{path}: no column {name!r} (it has: {', '.join(schema.names)})", hint=hint)
+    kind, types = schema.field(name).type, pa.types
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    is_text = any(test(kind) for test in (types.is_string, types.is_large_string, types.is_string_view, types.is_null))
+    is_list = types.is_list(kind) or types.is_large_list(kind)
+    if not is_text and not (is_list and types.is_struct(kind.value_type)):
+        what = f"{path}: column {name!r} is of type {kind}, not text or a conversation (a list of messages)"
+        raise _UnfitColumn(what, hint=f"{hint}, or write the column as strings")
+
+
+def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | UnicodeDecodeError]:
+    """The rows of a batch; for one whose bytes are not UTF-8 (Arrow does not check) the error."""
+    for number in range(batch.num_rows):
+        try:
+            yield {name: column[number].as_py() for name, column in zip(batch.schema.names, batch.columns, strict=True)}
+        except UnicodeDecodeError as error:
+            yield error
+
+
+def _parquet_document(
+    row: dict[str, Any] | UnicodeDecodeError, path: Path, number: int, source: Source, on_error: OnError
+) -> Document | None:
+    hint = 'mend the file, or set corpus.on_error = "skip" to leave such rows out'
+    if isinstance(row, UnicodeDecodeError):
+        on_error(UserError(f"{path}, row {number}: not UTF-8: {row}", hint=hint))
+        return None
+    if row[source.text_field] is None:
+        row[source.text_field] = ""  # null: an empty document
+    if _text(row[source.text_field]) is None:
+        on_error(UserError(f"{path}, row {number}: no text in column {source.text_field!r}", hint=hint))
+        return None
+    return _document(row, source, f"{path.name}:{number}")

@@ -1,7 +1,6 @@
 """The delivered Hugging Face folder: bfloat16 weights and files that plain `transformers` loads unpatched."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +11,12 @@ from tokenizers import Tokenizer
 
 from anadil import durable
 from anadil.errors import UserError
-from anadil.tokenizer.chat import BOS, CHAT_TEMPLATE, END_TURN, EOS, PAD, control_id
+from anadil.model.load import LEGAL_FILES, copy_files, special_ids
+from anadil.tokenizer.chat import CHAT_TEMPLATE
 from anadil.tokenizer.load import load_tokenizer
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-LEGAL_FILES = ("LICENSE*", "NOTICE*", "USE_POLICY*")
 
 
 def export_huggingface(model: Path, out: Path) -> Path:
@@ -31,9 +30,7 @@ def export_huggingface(model: Path, out: Path) -> Path:
     with durable.new_folder(out, "huggingface") as folder:
         _copy_weights(model, folder, bool(config.get("tie_word_embeddings")))
         _write_configs(config, tokenizer, folder)
-        for pattern in (*TOKENIZER_FILES, *LEGAL_FILES):
-            for file in model.glob(pattern):
-                shutil.copyfile(file, folder / file.name)
+        copy_files(model, folder, (*TOKENIZER_FILES, *LEGAL_FILES))
         (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
     return out
 
@@ -87,8 +84,7 @@ def _read_bfloat16(file: Path, skip: set[str]) -> dict[str, torch.Tensor]:
 
 
 def _write_configs(config: dict[str, Any], tokenizer: Tokenizer, folder: Path) -> None:
-    ids: dict[str, Any] = {"bos_token_id": control_id(tokenizer, BOS), "pad_token_id": control_id(tokenizer, PAD)}
-    ids["eos_token_id"] = [control_id(tokenizer, EOS), control_id(tokenizer, END_TURN)]
+    ids = special_ids(tokenizer)
     config = {key: value for key, value in config.items() if key not in ("torch_dtype", "_name_or_path")}
     _write_json(folder / "config.json", config | {"dtype": "bfloat16"} | ids)
     _write_json(folder / "generation_config.json", {"do_sample": False} | ids)

@@ -121,6 +121,11 @@ def profile_source(code_or_path: str) -> Path:
     return path
 
 
+def language_key(code_or_path: str) -> str:
+    """What files call a language: its code, or the file name of a profile of one's own, wherever that lies."""
+    return Path(code_or_path).name
+
+
 def load_profile(code_or_path: str) -> LanguageProfile:
     """Read a language profile, by code (`az`) or path (`./mine.toml`)."""
     path = profile_source(code_or_path)

@@ -1,7 +1,7 @@
 """Models in and out: any Hugging Face causal language model, or a Llama of a given shape from nothing."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,13 @@ from transformers.utils import logging
 from anadil.errors import UserError
 from anadil.hub import local_folder
 from anadil.recipe import Shape
+from anadil.tokenizer.chat import BOS, END_TURN, EOS, PAD, control_id
 
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model",
     "vocab.json", "merges.txt", "chat_template.jinja",
 )  # fmt: skip
+LEGAL_FILES = ("LICENSE*", "NOTICE*", "USE_POLICY*")
 
 
 def load(
@@ -100,8 +102,9 @@ def from_shape(
     """A Llama with random weights, float32: normal with standard deviation 0.02, norms 1.
 
     Matrices that write to the residual stream get 0.02 / sqrt(2 x layers), as in GPT-2, so that its
-    variance does not grow with depth.
+    variance does not grow with depth. Raises UserError for a width that its heads do not divide.
     """
+    _check_shape(shape)
     config = LlamaConfig(
         vocab_size=vocab_size,
         hidden_size=shape.hidden_size,
@@ -128,6 +131,16 @@ def from_shape(
                     generator=generator,
                 )
     return model
+
+
+def _check_shape(shape: Shape) -> None:
+    width, heads = shape.hidden_size, shape.heads
+    if width % (2 * heads):
+        what = f"base.shape: hidden_size = {width} is not an even multiple of heads = {heads}"
+        raise UserError(what, hint=f"set hidden_size to a multiple of {2 * heads}, or change heads")
+    if heads % shape.kv_heads:
+        what = f"base.shape: heads = {heads} is not a multiple of kv_heads = {shape.kv_heads}"
+        raise UserError(what, hint=f"set kv_heads to a divisor of {heads}")
 
 
 def save(model: PreTrainedModel, folder: Path, *, dtype: torch.dtype | None = None) -> None:
@@ -169,11 +182,32 @@ def tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer.from_file(str(path))
 
 
-def copy_tokenizer(source: Path, target: Path) -> None:
-    """Copy the tokenizer's files from one model folder into another."""
-    for name in TOKENIZER_FILES:
-        if (source / name).is_file():
-            shutil.copyfile(source / name, target / name)
+def copy_companions(source: Path, target: Path) -> None:
+    """Copy what goes with the weights from one model folder into another: tokenizer and licence."""
+    copy_files(source, target, (*TOKENIZER_FILES, *LEGAL_FILES))
+
+
+def copy_files(source: Path, target: Path, patterns: Iterable[str]) -> None:
+    """Copy the files that match a pattern from one folder into another."""
+    for pattern in patterns:
+        for file in source.glob(pattern):
+            if file.is_file():
+                shutil.copyfile(file, target / file.name)
+
+
+def special_ids(tokenizer: Tokenizer) -> dict[str, Any]:
+    """The ids that begin, end and pad a text, as config.json names them; UserError if there are none."""
+    ends = [control_id(tokenizer, EOS), control_id(tokenizer, END_TURN)]
+    begin, pad = control_id(tokenizer, BOS), control_id(tokenizer, PAD)
+    return {"bos_token_id": begin, "eos_token_id": ends, "pad_token_id": pad}
+
+
+def set_special_ids(model: PreTrainedModel, tokenizer: Tokenizer) -> None:
+    """Make both configs name this tokenizer's ids; those of another one may be ordinary tokens or no rows at all."""
+    for config in (model.config, model.generation_config):
+        for name, value in special_ids(tokenizer).items():
+            if config is not None:
+                setattr(config, name, value)
 
 
 def check_fits(model: PreTrainedModel, *, vocab_size: int, sequence_length: int) -> None:
@@ -221,3 +255,27 @@ def hidden_and_head(model: nn.Module) -> tuple[nn.Module, Tensor]:
         what = f"{type(plain).__name__} changes its logits after the output embedding (soft capping, scale or bias)"
         raise UserError(what, hint="use another base model: this one cannot be trained here")
     return body, head.weight
+
+
+def check_packing(model: nn.Module) -> None:
+    """UserError for a model in which a document of a packed sequence sees the one before it.
+
+    Only the positions, which restart, keep documents apart, and some models do not look at them (Bloom, Mamba, all
+    with a recurrent state). That is tried: what the first document says must not move the second one's states.
+    """
+    plain: Any = plain_model(model)
+    ids = torch.tensor([[1, 2, 3, 4, 9, 10, 11, 12], [5, 6, 7, 8, 9, 10, 11, 12]], device=plain.device)
+    positions = torch.arange(4, device=plain.device).repeat(2, 2)
+    was_training = plain.training
+    plain.eval()
+    try:  # with gradients, as in training: attention may take another road without
+        body = plain.get_decoder()
+        hidden = body(input_ids=ids % vocabulary_rows(plain), position_ids=positions, use_cache=False)
+        first, second = hidden.last_hidden_state.detach()[:, 4:].float()
+        apart = torch.allclose(first, second, rtol=1e-4, atol=1e-5, equal_nan=True)
+    except TypeError:  # it takes no positions
+        apart = False
+    plain.train(was_training)
+    if not apart:
+        what = f"{type(plain).__name__} does not keep packed documents apart: it does not heed that positions restart"
+        raise UserError(what, hint="use another base model: this one cannot be trained here")

@@ -10,6 +10,9 @@ from torch import nn
 from anadil.model.load import hidden_and_head
 from anadil.model.loss import token_nll
 
+LONGEST_CONTEXT = 8192
+"""Tokens that one window has at most, unless asked for."""
+
 
 @dataclass(frozen=True)
 class _Span:
@@ -36,13 +39,13 @@ def score_documents(
     """Sum of the negative log likelihoods in nats of each document's tokens, given its first one (BOS).
 
     Each token but the first is scored exactly once. A document longer than `context` tokens
-    (default: what the model was made for, at most `max_tokens`) goes in windows that overlap by
+    (default: what the model was made for, at most `LONGEST_CONTEXT`) goes in windows that overlap by
     half, so that every token but those of the first window has at least half a window before it.
-    `max_tokens` bounds one forward pass.
+    `max_tokens` bounds one forward pass, which is of one window at least: it does not change the score.
     """
     body, weight_VD = hidden_and_head(model)
-    longest = getattr(getattr(model, "config", None), "max_position_embeddings", None) or max_tokens
-    context = min(context or longest, longest, max_tokens)
+    longest = getattr(getattr(model, "config", None), "max_position_embeddings", None) or LONGEST_CONTEXT
+    context = min(context or LONGEST_CONTEXT, longest)
     spans = [span for index, document in enumerate(ids) for span in _spans(index, len(document), context)]
     totals = np.zeros(len(ids))
     was_training = model.training

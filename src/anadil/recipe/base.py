@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, ValidationInfo, model_validator
 
-from anadil.recipe.table import Table
+from anadil.recipe.table import Language, Table
 
 
 def _local_or_hub(path: str, info: ValidationInfo) -> str:
@@ -31,7 +31,7 @@ class Base(Table):
         default=None, description="Hugging Face folder (relative to the recipe) or hub id such as org/model"
     )
     revision: str | None = Field(default=None, description="commit of the hub model; required for a hub id")
-    language: str = Field(default="en", description="the language the base speaks best; its loss is watched")
+    language: Language = Field(default="en", description="the language the base speaks best; its loss is watched")
     shape: Shape | None = Field(default=None, description="train a Llama of this shape from nothing instead")
 
     @model_validator(mode="after")

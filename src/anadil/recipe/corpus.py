@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from anadil.recipe.table import RecipePath, Table
+from anadil.recipe.table import Language, RecipePath, Table
 
 
 class Source(Table):
@@ -12,7 +12,7 @@ class Source(Table):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="short name: lowercase letters, digits, - and _")
     path: RecipePath = Field(description="file, folder or glob, relative to the recipe")
-    language: str = Field(description="code of the language profile, such as az")
+    language: Language = Field(description="code of the language profile, such as az, or path of one (.toml)")
     text_field: str = Field(
         default="text", description="field or column that holds the text, or a conversation (a list of messages)"
     )

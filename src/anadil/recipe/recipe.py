@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from anadil.recipe.base import Base
 from anadil.recipe.corpus import Corpus
 from anadil.recipe.delivery import Evaluate, Export, Gate, Run, Serve
-from anadil.recipe.table import Table
+from anadil.recipe.table import Language, Table
 from anadil.recipe.tokenizer import Tokenizer
 from anadil.recipe.training import Pretrain, Sft, Transfer
 
@@ -19,7 +19,7 @@ class Recipe(Table):
     """Everything that decides the result. States only what differs from the defaults."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="name of the run; its folder is runs/<name>")
-    language: str = Field(description="the language the model is to learn: a profile's code or path")
+    language: Language = Field(description="the language the model is to learn: a profile's code or path (.toml)")
     seed: int = Field(default=1, ge=0, description="seed of every random choice")
     stages: list[Stage] = Field(default=list(STAGES), description="the stages to run, in order")
     base: Base

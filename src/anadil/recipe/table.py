@@ -21,6 +21,19 @@ RecipePath = Annotated[Path, AfterValidator(_resolve)]
 """A path that the recipe file states relative to itself; absolute after loading."""
 
 
+def _resolve_profile(language: str, info: ValidationInfo) -> str:
+    return str(_resolve(Path(language), info)) if language.endswith(".toml") else language
+
+
+Language = Annotated[str, AfterValidator(_resolve_profile)]
+"""The code of a language profile, or the path of one (.toml) relative to the recipe file; absolute after loading."""
+
+
+def _content(value: Any) -> Any:
+    path = isinstance(value, Path) or (isinstance(value, str) and value.endswith(".toml"))
+    return Path(value).name if path else value
+
+
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     """Nested tables as `{"pretrain.learning_rate": 0.001}`; paths by their file name, since content counts."""
     if isinstance(value, BaseModel):
@@ -29,4 +42,4 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
         return {k: v for name, item in value.items() for k, v in flatten(item, f"{prefix}.{name}").items()}
     if isinstance(value, (list, tuple)):
         return {k: v for i, item in enumerate(value) for k, v in flatten(item, f"{prefix}[{i}]").items()}
-    return {prefix.lstrip("."): value.name if isinstance(value, Path) else value}
+    return {prefix.lstrip("."): _content(value)}

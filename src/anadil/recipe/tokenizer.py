@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from anadil.recipe.table import Table
+from anadil.recipe.table import Language, Table
 
 
 class Tokenizer(Table):
@@ -18,7 +18,7 @@ class Tokenizer(Table):
         default=None, ge=0, description="tokens to add (extend) or refill (inplace); default: all that can be freed"
     )
     vocab_size: int = Field(default=32_000, ge=512, description="entries of the new vocabulary (replace)")
-    keep: list[str] = Field(
+    keep: list[Language] = Field(
         default=["en"], description="languages whose tokens stay, counted on the corpus sources of that language"
     )
     keep_min_count: int = Field(default=2, ge=1, description="a token stays if the kept languages use it so often")

@@ -6,23 +6,34 @@ from anadil.context import Context
 from anadil.corpus.account import Account
 from anadil.corpus.build import build
 from anadil.corpus.clean import KEPT
-from anadil.recipe import Recipe
+from anadil.recipe import Recipe, Source
 
 
 def run(recipe: Recipe, inputs: dict[str, Path], out: Path, context: Context) -> dict[str, float]:
-    """Build the corpus; metrics are documents read and kept, and words by language."""
+    """Build the corpus; metrics are documents read and kept, and words by side: target, original, other.
+
+    `original` is there where the base has another language than the target, `other` where there are yet others.
+    """
     accounts = build(recipe.corpus, recipe.language, out, context.progress)
-    target = [accounts[s.name] for s in recipe.corpus.sources if s.language == recipe.language]
-    other = [accounts[s.name] for s in recipe.corpus.sources if s.language != recipe.language]
-    return {
+    sides: dict[str, list[Account]] = {"target": []}
+    if recipe.base.language != recipe.language:
+        sides["original"] = []
+    for source in recipe.corpus.sources:
+        sides.setdefault(_side(source, recipe), []).append(accounts[source.name])
+    metrics: dict[str, float] = {
         "read_documents": sum(account.read.documents for account in accounts.values()),
         "rejected_documents": sum(_documents(account, rejected=True) for account in accounts.values()),
-        "target_train_words": sum(account.by_verdict["train"].words for account in target),
-        "target_heldout_documents": sum(account.by_verdict["heldout"].documents for account in target),
-        "original_train_words": sum(account.by_verdict["train"].words for account in other),
-        "original_heldout_documents": sum(account.by_verdict["heldout"].documents for account in other),
-        "unreadable_lines": sum(account.unreadable for account in accounts.values()),
     }
+    for side, some in sides.items():
+        metrics[f"{side}_train_words"] = sum(account.by_verdict["train"].words for account in some)
+        metrics[f"{side}_heldout_documents"] = sum(account.by_verdict["heldout"].documents for account in some)
+    return metrics | {"unreadable_lines": sum(account.unreadable for account in accounts.values())}
+
+
+def _side(source: Source, recipe: Recipe) -> str:
+    if source.language == recipe.language:
+        return "target"
+    return "original" if source.language == recipe.base.language else "other"
 
 
 def _documents(account: Account, *, rejected: bool) -> int:

@@ -14,7 +14,7 @@ from anadil.corpus.clean import text_hash
 from anadil.corpus.dialogues import read_dialogues
 from anadil.engines import open_engine
 from anadil.evaluate import answers, bits_per_byte
-from anadil.languages import load_profile
+from anadil.languages import language_key, load_profile
 from anadil.recipe import Recipe
 
 
@@ -98,7 +98,7 @@ def _dialogues(recipe: Recipe) -> Iterator[answers.Seen]:
 
 def _texts(corpus: Path, language: str, split: str) -> Iterator[str]:
     for source in sources(corpus):
-        if source["language"] == language and (split == "heldout" or source["weight"] > 0):
+        if source["language"] == language_key(language) and (split == "heldout" or source["weight"] > 0):
             yield from texts(corpus, source["name"], split)
 
 

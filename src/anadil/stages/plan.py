@@ -38,7 +38,7 @@ def plan(recipe: Recipe, folder: Path, hashes: Hashes) -> list[Step]:
         fingerprint = _fingerprint(spec, recipe, {name: fingerprints[name] for name in names}, hashes)
         stage = StageFolder(folder / spec.name)
         status = stage.status(fingerprint, {name: digests[name] for name in names}, hashes)
-        if status.state == "done" and (anew := [name for name in names if name in stale]):
+        if status.state in ("done", "partial") and (anew := [name for name in names if name in stale]):
             status = Status("stale", [f"input {name}: will be made anew" for name in anew])
         if status.state == "stale":
             stale.add(spec.name)

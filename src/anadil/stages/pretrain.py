@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from anadil.context import Context
+from anadil.languages import language_key
 from anadil.recipe import Recipe
 from anadil.train.pretrain import run_pretrain
 
@@ -16,6 +17,6 @@ def run(recipe: Recipe, inputs: dict[str, Path], out: Path, context: Context) ->
         recipe.pretrain,
         context,
         seed=recipe.seed,
-        target=recipe.language,
-        original=recipe.base.language,
+        target=language_key(recipe.language),
+        original=language_key(recipe.base.language),
     )

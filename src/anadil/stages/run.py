@@ -2,7 +2,6 @@
 
 import importlib
 import json
-import os
 import resource
 import signal
 import time
@@ -15,7 +14,7 @@ from typing import Any
 from anadil import durable
 from anadil.artifact import Hashes, StageFolder
 from anadil.context import Context
-from anadil.environment import describe
+from anadil.environment import available_cores, describe
 from anadil.errors import Interrupted, UserError
 from anadil.recipe import Recipe
 from anadil.stages.plan import Step, plan
@@ -40,14 +39,16 @@ def run(recipe: Recipe, recipe_path: Path, folder: Path, context: Context, *, re
     with durable.lock(folder):
         durable.clean(folder)
         hashes = Hashes(folder / HASHES)
-        _claim(recipe, recipe_path, folder)
+        _refuse_folder_of_another(recipe, folder)
         steps = plan(recipe, folder, hashes)
         _retire_stale(steps, folder, rerun)
+        _claim(recipe, recipe_path, folder)
         ran = []
         for step in plan(recipe, folder, hashes):
             if step.status.state != "done":
                 _run_stage(step, recipe, context, hashes)
                 ran.append(step.spec.name)
+            step.folder.drop_checkpoints()
             durable.remove(folder / REPLACED / step.spec.name, "replaced")
         durable.remove(folder / CONSENT, "consent")
         hashes.save()
@@ -58,19 +59,25 @@ def _metrics(stage: StageFolder) -> dict[str, float]:
     return dict((stage.manifest or {}).get("metrics", {}))
 
 
-def _claim(recipe: Recipe, path: Path, folder: Path) -> None:
-    """Write down whose folder this is; refuse one of another recipe."""
-    facts = {"name": recipe.name, "recipe_file": str(path.resolve()), "recipe": recipe.model_dump(mode="json")}
-    known = folder / RUN
+def _known(folder: Path) -> dict[str, Any] | None:
     try:
-        old = json.loads(known.read_bytes())
+        known: dict[str, Any] = json.loads((folder / RUN).read_bytes())
     except (FileNotFoundError, ValueError):
-        old = None
-    if old and old["name"] != recipe.name:
-        what = f"{folder} was made by the recipe {old['name']!r} ({old['recipe_file']}), not by {recipe.name!r}"
+        return None
+    return known
+
+
+def _refuse_folder_of_another(recipe: Recipe, folder: Path) -> None:
+    if (known := _known(folder)) and known["name"] != recipe.name:
+        what = f"{folder} was made by the recipe {known['name']!r} ({known['recipe_file']}), not by {recipe.name!r}"
         raise UserError(what, hint="give this recipe a folder of its own: leave out --run-folder, or name another")
-    if old != facts:
-        durable.write_json(known, facts, "run")
+
+
+def _claim(recipe: Recipe, path: Path, folder: Path) -> None:
+    """Write down whose folder this is, with the whole recipe: what `show`, `chat` and `serve` go by."""
+    facts = {"name": recipe.name, "recipe_file": str(path.resolve()), "recipe": recipe.model_dump(mode="json")}
+    if _known(folder) != facts:
+        durable.write_json(folder / RUN, facts, "run")
 
 
 def _retire_stale(steps: list[Step], folder: Path, rerun: bool) -> None:
@@ -86,8 +93,12 @@ def _retire_stale(steps: list[Step], folder: Path, rerun: bool) -> None:
             _refusal(refused, folder), hint="add --rerun to make exactly these anew; the old ones stay until then"
         )
     for name, step in stale.items():
-        durable.remove(folder / REPLACED / name, "replaced")
-        durable.move(step.folder.path, folder / REPLACED / name, "replaced")
+        kept = folder / REPLACED / name
+        if StageFolder(kept).manifest and not step.folder.manifest:  # half-done: what is kept is worth more
+            durable.remove(step.folder.path, "replaced")
+        else:
+            durable.remove(kept, "replaced")
+            durable.move(step.folder.path, kept, "replaced")
 
 
 def _refusal(stale: dict[str, Step], folder: Path) -> str:
@@ -100,7 +111,8 @@ def _refusal(stale: dict[str, Step], folder: Path) -> str:
 
 def _run_stage(step: Step, recipe: Recipe, context: Context, hashes: Hashes) -> None:
     name = step.spec.name
-    attempt = step.folder.start(step.fingerprint)
+    inputs = {input_: str((StageFolder(path).manifest or {})["outputs_digest"]) for input_, path in step.inputs.items()}
+    attempt = step.folder.start(step.fingerprint, inputs)
     context.progress.line(f"{name}" + (f" (going on, attempt {attempt})" if attempt > 1 else ""))
     began, cpu = time.monotonic(), _cpu_seconds()
     module = importlib.import_module(f"anadil.stages.{name}")
@@ -108,11 +120,12 @@ def _run_stage(step: Step, recipe: Recipe, context: Context, hashes: Hashes) -> 
         here = replace(stage_context, fingerprint=step.fingerprint.digest)
         metrics: dict[str, float] = module.run(recipe, step.inputs, step.folder.path, here)
     seconds = {"wall": round(time.monotonic() - began, 3), "cpu": round(_cpu_seconds() - cpu, 3)}
-    inputs = {input_: (StageFolder(path).manifest or {})["outputs_digest"] for input_, path in step.inputs.items()}
     facts: dict[str, Any] = {"config": _config(step, recipe), "inputs": inputs, "metrics": metrics}
     facts |= {"seconds": seconds, "attempt": attempt, "environment": describe(context.device)}
     step.folder.finish(name, step.fingerprint, facts, hashes)
     context.progress.line(f"  done in {seconds['wall']:,.1f} s")
+    if here.stop_requested():
+        raise Interrupted(f"stopped after {name}")
 
 
 def _config(step: Step, recipe: Recipe) -> dict[str, Any]:
@@ -147,4 +160,4 @@ def _stoppable(context: Context, saves: bool) -> Iterator[Context]:
 
 def use_threads(threads: int) -> int:
     """The number of CPU threads to use: as the recipe says, or all cores that this process may use."""
-    return threads or len(os.sched_getaffinity(0))
+    return threads or available_cores()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anadil.context import Context
+from anadil.errors import UserError
 from anadil.recipe import Recipe
 
 __all__ = ["Context", "StageSpec"]
@@ -29,7 +30,12 @@ class StageSpec:
     saves_on_stop: bool = False
 
     def inputs(self, recipe: Recipe) -> list[str]:
-        """The input stages in this recipe."""
-        groups = [(need,) if isinstance(need, str) else need for need in self.needs]
-        chosen = [next((name for name in group if name in recipe.stages), None) for group in groups]
-        return [name for name in chosen if name]
+        """The input stages in this recipe; UserError if one is not in its `stages`."""
+        return [self._first(recipe, (need,) if isinstance(need, str) else need) for need in self.needs]
+
+    def _first(self, recipe: Recipe, group: tuple[str, ...]) -> str:
+        for name in group:
+            if name in recipe.stages:
+                return name
+        hint = f"add {' or '.join(group)} to `stages`, or leave {self.name} out; what is done is not done again"
+        raise UserError(f"the stage {self.name} needs {' or '.join(group)}, which `stages` does not list", hint=hint)

@@ -5,7 +5,7 @@ from pathlib import Path
 from anadil import hub
 from anadil.corpus.read import source_files
 from anadil.errors import UserError
-from anadil.languages import profile_source
+from anadil.languages import language_key, profile_source
 from anadil.recipe import Recipe
 from anadil.stages.spec import StageSpec
 
@@ -15,10 +15,18 @@ EVALUATE = ("evaluate", "serve.system_prompt", "serve.context_tokens", "sft.prom
 
 def _corpus_files(recipe: Recipe) -> dict[str, Path]:
     languages = {recipe.language, *(source.language for source in recipe.corpus.sources)}
-    files = {f"profile {code}": profile_source(code) for code in sorted(languages)}
+    files = {f"profile {language_key(code)}": profile_source(code) for code in sorted(languages)}
     for source in recipe.corpus.sources:
-        files |= {f"{source.name}/{path.name}": path for path in source_files(source)}
+        files |= {f"{source.name}/{_below(path, source.path)}": path for path in source_files(source)}
     return files
+
+
+def _below(path: Path, source: Path) -> Path:
+    """The path of a source's file from where its folder or its glob begins; where that lies does not matter."""
+    fixed = source if source.is_dir() else source.parent
+    while any(mark in str(fixed) for mark in "*?["):
+        fixed = fixed.parent
+    return path.relative_to(fixed)
 
 
 def _base_files(recipe: Recipe) -> dict[str, Path]:
@@ -35,14 +43,14 @@ def _base_tokenizer_files(recipe: Recipe) -> dict[str, Path]:
 
 
 def _sft_files(recipe: Recipe) -> dict[str, Path]:
-    return {path.name: _existing(path, "sft.data") for path in recipe.sft.data} if recipe.sft else {}
+    data = recipe.sft.data if recipe.sft else []
+    return {f"sft.data[{number}] {path.name}": _existing(path, "sft.data") for number, path in enumerate(data)}
 
 
 def _evaluate_files(recipe: Recipe) -> dict[str, Path]:
     questions = recipe.evaluate.questions
     asked = {"questions": _existing(questions, "evaluate.questions")} if questions else {}
-    training = {f"sft/{label}": path for label, path in _sft_files(recipe).items()}
-    return _base_files(recipe) | asked | training | {"profile": profile_source(recipe.language)}
+    return _base_files(recipe) | asked | _sft_files(recipe) | {"profile": profile_source(recipe.language)}
 
 
 def _existing(path: Path, key: str) -> Path:
@@ -54,7 +62,7 @@ def _existing(path: Path, key: str) -> Path:
 STAGES: tuple[StageSpec, ...] = (
     StageSpec("corpus", 1, ("corpus",), ("language",), (), _corpus_files),
     StageSpec("tokenizer", 1, ("tokenizer",), ("language", "base"), ("corpus",), _base_tokenizer_files),
-    StageSpec("encode", 1, (), (), ("corpus", "tokenizer"), lambda recipe: {}),
+    StageSpec("encode", 1, (), (), ("corpus", "tokenizer"), lambda recipe: {}, saves_on_stop=True),
     StageSpec("transfer", 1, ("transfer",), ("base", "seed"), ("tokenizer", "encode", "corpus"), _base_files, True),
     StageSpec("pretrain", 1, ("pretrain",), ("seed",), ("transfer", "encode"), lambda recipe: {}, True, True),
     StageSpec("sft", 1, ("sft", "serve.system_prompt"), ("seed",), (MODEL[1:],), _sft_files, True, True),

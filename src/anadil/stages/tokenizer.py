@@ -1,5 +1,6 @@
 """tokenizer: the base's vocabulary -> one that fits the language, measured before and after."""
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 from anadil import durable, hub
 from anadil.context import Context
 from anadil.corpus.build import sources, texts
+from anadil.errors import UserError
+from anadil.languages import language_key
 from anadil.progress import Progress
 from anadil.recipe import Recipe, Tokenizer
 from anadil.tokenizer.load import load_tokenizer, read_vocabulary
@@ -34,6 +37,7 @@ def build_and_measure(
         for language in dict.fromkeys([target, *table.keep]):
             counts[language] = count_words(_texts(corpus, language, "train"), cut)
             task.advance()
+    _check_words(counts, table, target, corpus)
     progress.line(f"  {len(counts[target]):,} distinct words of {target}; building, mode {table.mode}")
     size = Size(
         vocab_size=table.vocab_size,
@@ -56,6 +60,19 @@ def build_and_measure(
     return flatten(measured) | facts
 
 
+def _check_words(counts: dict[str, Counter[str]], table: Tokenizer, target: str, corpus: Path) -> None:
+    """UserError for a language that the mode needs text of and the corpus has none of."""
+    needed = {"keep": [], "extend": [target], "inplace": [target, *table.keep], "replace": [target, *table.keep]}
+    for language in needed[table.mode]:
+        if not counts[language]:
+            known = ", ".join(sorted({source["language"] for source in sources(corpus)}))
+            where = "the target" if language == target else "in `keep`"
+            what = (
+                f"the corpus has no training text in {language_key(language)!r} ({where}); its sources are in: {known}"
+            )
+            raise UserError(what, hint="add a source in that language, or mend tokenizer.keep (none: keep = [])")
+
+
 def _texts(corpus: Path, language: str, split: str) -> "chain[str]":
-    named = [source["name"] for source in sources(corpus) if source["language"] == language]
+    named = [source["name"] for source in sources(corpus) if source["language"] == language_key(language)]
     return chain.from_iterable(texts(corpus, name, split) for name in named)

@@ -13,9 +13,10 @@ from anadil.transfer.move import move
 
 
 def run(recipe: Recipe, inputs: dict[str, Path], out: Path, context: Context) -> dict[str, float]:
-    """Write `out/model`; metrics count copied and new rows."""
+    """Write `out/model`, with the base's licence; metrics count copied and new rows."""
     shards = TokenShards(inputs["encode"])
     model: PreTrainedModel
+    base: Path | None = None
     if recipe.base.shape:
         model = load.from_shape(recipe.base.shape, shards.vocab_size, seed=recipe.seed, bos=shards.bos, eos=shards.eos)
         metrics = {"new_rows": float(shards.vocab_size), "parameters": float(model.num_parameters())}
@@ -36,5 +37,7 @@ def run(recipe: Recipe, inputs: dict[str, Path], out: Path, context: Context) ->
         metrics["parameters"] = float(model.num_parameters())
     with durable.new_folder(out / "model", "model") as folder:
         load.save(model, folder)
-        load.copy_tokenizer(inputs["tokenizer"], folder)
+        load.copy_companions(inputs["tokenizer"], folder)
+        if base:
+            load.copy_files(base, folder, load.LEGAL_FILES)
     return metrics

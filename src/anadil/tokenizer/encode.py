@@ -4,10 +4,13 @@ Which row groups make up a shard depends on the corpus alone, so the files are t
 workers. A shard is its ids, its offsets and, last, a marker; one with a marker is not encoded again.
 """
 
+import ctypes
 import hashlib
 import json
 import multiprocessing
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -21,7 +24,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from anadil import durable
-from anadil.errors import Interrupted, UserError
+from anadil.corpus.build import sources as read_sources
+from anadil.errors import Interrupted
 from anadil.progress import Progress, silent
 from anadil.tokenizer.chat import BOS, EOS, control_id
 from anadil.tokenizer.load import load_tokenizer
@@ -87,15 +91,6 @@ def encode(
     _run(every, workers, progress or silent(), stop_requested)
     _write_index(sources, plans, tokenizer, out)
     return _metrics(out)
-
-
-def read_sources(corpus: Path) -> list[dict[str, Any]]:
-    """The sources of a corpus folder; UserError if it is none."""
-    file = corpus / "sources.json"
-    if not file.is_file():
-        raise UserError(f"{corpus} has no sources.json", hint="run the corpus stage first")
-    sources: list[dict[str, Any]] = json.loads(file.read_text(encoding="utf-8"))["sources"]
-    return sources
 
 
 def plan_shards(corpus: Path, source: str, split: str, tokenizer: Path, out: Path, shard_bytes: int) -> list[ShardPlan]:
@@ -168,7 +163,7 @@ def _finished(plans: list[ShardPlan], workers: int, stop_requested: Callable[[],
             yield plan
         return
     spawn = multiprocessing.get_context("spawn")  # safe beside threads, which tokenizers and torch start
-    with ProcessPoolExecutor(min(workers, len(plans)), mp_context=spawn, initializer=_one_thread) as pool:
+    with ProcessPoolExecutor(min(workers, len(plans)), mp_context=spawn, initializer=_start_worker) as pool:
         futures = {pool.submit(encode_shard, plan): plan for plan in plans}
         for future in as_completed(futures):
             if stop_requested():
@@ -178,7 +173,15 @@ def _finished(plans: list[ShardPlan], workers: int, stop_requested: Callable[[],
             yield futures[future]
 
 
-def _one_thread() -> None:
+def _die_with_parent() -> None:
+    """Workers of a killed run must not go on writing into its folder, which is free for the next run by then."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+
+
+def _start_worker() -> None:
+    _die_with_parent()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 

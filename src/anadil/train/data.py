@@ -125,7 +125,9 @@ class Windows:
     """Windows of `length` tokens of the sources of an encode folder, each source as often as its weight says.
 
     In an epoch every window of a source of weight 2.25 occurs twice and a quarter of them once
-    more; the next epoch takes the next quarter, in an order fixed by the seed.
+    more; the next epoch takes the next quarter, in an order fixed by the seed. The quarter is
+    rounded, but to no less than one window, so that a small source of weight 0.1 is seen, more often
+    than its weight says; all epochs have the same size, so that a sample follows from its index.
     """
 
     def __init__(self, shards: TokenShards, length: int, seed: int):
@@ -135,7 +137,8 @@ class Windows:
         self.weights = [float(source["weight"]) for source in sources]
         self.windows = [max(0, -(-(stream.size - 1) // length)) for stream in self.streams]
         self.copies = [int(w) * n for w, n in zip(self.weights, self.windows, strict=True)]
-        self.extra = [round(w % 1 * n) for w, n in zip(self.weights, self.windows, strict=True)]
+        parts = [(w % 1, n) for w, n in zip(self.weights, self.windows, strict=True)]
+        self.extra = [max(1, round(part * n)) if part and n else 0 for part, n in parts]
         self.ends = np.cumsum([a + b for a, b in zip(self.copies, self.extra, strict=True)], dtype=np.int64)
         self.per_epoch = int(self.ends[-1]) if sources else 0
         if not self.per_epoch:

@@ -3,6 +3,7 @@
 import ctypes
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from anadil import durable
 from anadil.context import Context
 from anadil.errors import Interrupted, UserError
 from anadil.model.attention import use_cpu_attention
-from anadil.model.load import hidden_and_head, plain_model
+from anadil.model.load import check_packing, hidden_and_head, plain_model
 from anadil.model.loss import linear_cross_entropy
 from anadil.recipe import Optimisation
 from anadil.train import checkpoint
@@ -49,10 +50,12 @@ def train(
     `context`'s size, and the loss is the mean over the labels of the global batch. Each update
     leaves a line in `out/metrics.jsonl`: step, loss (nats a token), lr, grad_norm, tokens and
     seconds so far (without evaluations), tokens_per_second, and what `evaluate()` returned after
-    it. Raises Interrupted after saving when a stop is asked for, and UserError when loss or
-    gradient is not finite `MOST_SKIPPED_IN_A_ROW` times in a row.
+    it. The last update leaves a checkpoint too, so that a kill after it costs no training. Raises
+    Interrupted after saving when a stop is asked for, and UserError when loss or gradient is not
+    finite `MOST_SKIPPED_IN_A_ROW` times in a row, and for a model that mixes packed documents.
     """
     _prepare(model, context)
+    check_packing(model)
     optimizer = adamw(model, settings)
     state = _resume(model, optimizer, out, context)
     body, head = hidden_and_head(model)
@@ -62,7 +65,7 @@ def train(
     with context.progress.task("train", steps - state.step, "steps") as task:
         while state.step < steps:
             began = time.monotonic()
-            torch.manual_seed((seed << 32) + state.step)  # dropout, where a model has it, needs no state to resume
+            torch.manual_seed((seed * 2**32 + state.step) % 2**63)  # dropout needs no state to resume
             rate = learning_rate(state.step, steps, settings)
             batch = batch_of(state.step)
             loss = _backward(body, head, batch, settings, context)
@@ -82,7 +85,8 @@ def train(
             task.note(f"loss {loss:.3f}, lr {rate:.2e}, grad {norm:.2f}, {tokens / seconds:,.0f} tokens/s")
             task.advance()
             stop = context.stop_requested()
-            if stop or (state.step % settings.checkpoint_every == 0 and state.step < steps):
+            if stop or state.step % settings.checkpoint_every == 0 or state.step == steps:
+                _sync(out)
                 checkpoint.save(out / CHECKPOINTS, model, optimizer, state)
             if stop:
                 raise Interrupted(f"stopped after step {state.step} of {steps}; run the same command to go on")
@@ -140,6 +144,8 @@ def _prepare(model: nn.Module, context: Context) -> None:
     if _kind(context) == "cpu":
         _keep_freed_memory()
         use_cpu_attention(plain_model(model))
+    embedding: Any = plain_model(model).get_input_embeddings()
+    embedding.padding_idx = None  # its row would get no gradient; what is not to be learned has no label
     model.train()
 
 
@@ -156,11 +162,18 @@ def _resume(model: nn.Module, optimizer: torch.optim.Optimizer, out: Path, conte
 
 
 def _cut_back(path: Path, step: int) -> None:
-    """Drop the metrics of steps that will be done again, and a last line that a crash left torn."""
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
-    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-    if kept != lines:
-        durable.write_text(path, "".join(kept), "metrics")
+    """Drop the metrics of steps that will be done again, and what a crash or a power cut left torn or as zeros."""
+    content = path.read_bytes() if path.exists() else b""
+    kept = b"".join(line for line in content.splitlines(keepends=True) if _step_of(line) <= step)
+    if kept != content:
+        durable.write_bytes(path, kept, "metrics")
+
+
+def _step_of(line: bytes) -> float:
+    try:
+        return int(json.loads(line)["step"]) if line.endswith(b"\n") else math.inf
+    except (ValueError, TypeError, KeyError):
+        return math.inf
 
 
 def _evaluated(evaluate: Evaluate, model: nn.Module, settings: Optimisation, context: Context) -> dict[str, float]:
@@ -179,6 +192,16 @@ def read_metrics(out: Path) -> list[dict[str, Any]]:
 
 def _log(out: Path, row: dict[str, Any]) -> None:
     durable.append_jsonl(out / METRICS, row)
+
+
+def _sync(out: Path) -> None:
+    """Bring the log to the disk, its name too: the metrics of the steps before a checkpoint are not made again."""
+    for path in (out / METRICS, out):
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _finite(value: float) -> float | None:

@@ -17,7 +17,7 @@ from anadil.model.score import score_documents
 from anadil.recipe import Pretrain
 from anadil.tokenizer.shards import TokenShards, sha256_of
 from anadil.train.data import Stream, Windows, batch
-from anadil.train.loop import CHECKPOINTS, batch_rows, read_metrics, step_count, train
+from anadil.train.loop import batch_rows, read_metrics, step_count, train
 
 
 def run_pretrain(
@@ -34,8 +34,8 @@ def run_pretrain(
     """Train the model in `model_folder` on the encode output `tokens_folder` and write it to `out/model`.
 
     `target` and `original` are the codes of the languages whose held-out text is measured under
-    these names; all further languages together are `other`. Goes on from `out/checkpoints`; removes
-    them when the model is written.
+    these names; all further languages together are `other`. Goes on from `out/checkpoints`, which
+    stay until the stage is done.
     """
     model, shards = load.load(model_folder, device=context.device), TokenShards(tokens_folder)
     _check_fits(model, model_folder, shards, settings)
@@ -52,13 +52,14 @@ def run_pretrain(
         context,
         steps=steps,
         seed=seed,
-        evaluate=lambda: heldout.bits_per_byte(model, context.micro_batch_tokens, settings.sequence_length),
+        evaluate=lambda: heldout.bits_per_byte(
+            model, max(context.micro_batch_tokens, settings.sequence_length), settings.sequence_length
+        ),
         eval_every=settings.eval_every,
     )
     with durable.new_folder(out / "model", "model") as folder:
         load.save(model, folder)
-        load.copy_tokenizer(model_folder, folder)
-    durable.remove(out / CHECKPOINTS, "checkpoint")
+        load.copy_companions(model_folder, folder)
     return summary(out) | {
         "steps": state.step,
         "epochs": state.step * rows / windows.per_epoch,

@@ -17,7 +17,7 @@ from anadil.model import load
 from anadil.recipe import Sft
 from anadil.tokenizer.chat import render_ids
 from anadil.train.data import batch
-from anadil.train.loop import CHECKPOINTS, batch_rows, step_count, train
+from anadil.train.loop import batch_rows, step_count, train
 from anadil.train.pack import Packs, Row
 from anadil.train.pretrain import summary
 
@@ -28,7 +28,7 @@ def run_sft(
     """Fine-tune the model in `model_folder` on the dialogues of `settings.data` and write it to `out/model`.
 
     Only what the assistant says is learned. Metrics account for every dialogue. Goes on from
-    `out/checkpoints`.
+    `out/checkpoints`, which stay until the stage is done.
     """
     tokenizer = load.tokenizer(model_folder)
     packs = Packs(list(rows(settings, tokenizer, system_prompt)), settings.sequence_length, seed, settings.over_long)
@@ -48,8 +48,7 @@ def run_sft(
     )
     with durable.new_folder(out / "model", "model") as folder:
         load.save(merged(model), folder)
-        load.copy_tokenizer(model_folder, folder)
-    durable.remove(out / CHECKPOINTS, "checkpoint")
+        load.copy_companions(model_folder, folder)
     counts = {f"{name}_dialogues": float(n) for name, n in asdict(packs.accounting).items() if name != "learned_tokens"}
     return (
         summary(out)

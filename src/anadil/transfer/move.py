@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from anadil.context import Context
 from anadil.corpus.build import sources, texts
-from anadil.model.load import hidden_and_head, tokenizer
+from anadil.model.load import hidden_and_head, set_special_ids, tokenizer
 from anadil.tokenizer.chat import encode_plain
 from anadil.tokenizer.surgery import read_surgery
 from anadil.transfer import rows
@@ -26,7 +26,8 @@ def move(
     """Give `model` the rows of the tokenizer in `tokenizer_folder`, in place; returns metrics.
 
     `counts_V` are the tokens of the training text under the new tokenizer. Kept ids keep their rows bit for bit;
-    without new tokens the model is unchanged. Tied tables stay tied.
+    without new tokens the model is unchanged. Tied tables stay tied. The rows are made on the CPU, wherever the
+    model is. The ids that begin, end and pad a text become those of the new tokenizer.
     """
     surgery = read_surgery(tokenizer_folder)
     pieces = {int(identifier): [int(p) for p in old] for identifier, old in surgery["new"]}
@@ -36,6 +37,7 @@ def move(
         int(surgery["vocab_size"]), old_in_VD.shape[0] if surgery["mode"] in ("keep", "extend", "inplace") else 0
     )
     tied = old_in_VD.data_ptr() == old_out_VD.data_ptr()
+    old_in_VD, old_out_VD = old_in_VD.cpu(), old_out_VD.cpu()
     in_VD, out_VD = rows.moved(old_in_VD, size, pieces), rows.moved(old_out_VD, size, pieces)
     metrics = {"copied_rows": float(size - len(new)), "new_rows": float(len(new)), "tied": float(tied)}
     if new and method == "random":
@@ -47,6 +49,7 @@ def move(
         out_VD = rows.calibrate(out_VD, new, hidden_D, torch.from_numpy(counts_V), line)
         metrics |= {"mean_logit_at_share_1": line[0], "mean_logit_per_log_share": line[1]}
     _put(model, out_VD if tied else in_VD, out_VD, tied)
+    set_special_ids(model, tokenizer(tokenizer_folder))
     return metrics
 
 
