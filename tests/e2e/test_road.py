@@ -83,7 +83,7 @@ def test_a_failed_gate_ends_with_3_also_when_nothing_ran(road: Road) -> None:
 def test_chat_answers_piped_questions(road: Road) -> None:
     done = anadil("chat", "small", cwd=road.home, stdin="Salam\n<|eot_id|>\n")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+    assert done.stdout.count("\n") >= 2, "an answer to each, whatever so small a model says"
 
 
 def test_bits_per_byte_of_both_files_agree(road: Road, tmp_path: Path) -> None:
