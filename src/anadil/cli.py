@@ -20,6 +20,8 @@ REFUSED = {
     errno.EEXIST: "something else is there: name another path",
     errno.ENOTDIR: "a folder is needed here: name another path",
     errno.EISDIR: "a file is needed here: name another path",
+    errno.EROFS: "nothing can be written there: work in another folder, or name one with --run-folder or --out",
+    errno.ENOSPC: "free some space, then run the same command again",
 }
 """What the system refuses because of a path that the user chose, with the hint; every other OSError is our bug."""
 
@@ -59,6 +61,9 @@ def main() -> None:
     except UserError as error:
         _complain(error.what, error.hint)
         sys.exit(error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stdout.write(f"{error.format_message()}\n")
+        sys.exit(2)
     except click.UsageError as error:
         _complain(error.format_message(), f"see {error.ctx.command_path if error.ctx else 'anadil'} --help")
         sys.exit(2)

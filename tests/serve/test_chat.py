@@ -1,6 +1,7 @@
 import io
 import os
 import pty
+import select
 import signal
 import subprocess
 import sys
@@ -94,7 +95,14 @@ def test_an_interrupt_in_a_pipe_ends_the_program(engine: Scripted) -> None:
 def test_ctrl_c_stops_the_answer_and_not_the_program(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "tests.serve.scripted", "chat", str(tmp_path)]
-    process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, cwd=ROOT)
+    process = subprocess.Popen(
+        command,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # shells ignore it in background
+    )
     os.close(theirs)
     try:
         read_until(ours, "Siz: ")
@@ -116,4 +124,9 @@ def test_ctrl_c_stops_the_answer_and_not_the_program(tmp_path: Path) -> None:
 def read_until(terminal: int, text: str) -> None:
     shown = b""
     while text.encode() not in shown:
+        assert select.select([terminal], [], [], 60)[0], f"no {text!r} within a minute, only {shown!r}"
         shown += os.read(terminal, 4096)
+
+
+def test_a_question_that_is_no_utf8_is_answered_all_the_same(engine: Scripted) -> None:
+    assert talk(engine, "salam\udcff\udcfe\n")

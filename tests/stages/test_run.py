@@ -218,7 +218,7 @@ def test_what_is_kept_for_a_rerun_is_the_last_that_was_done(recipe: Path, folder
     good = snapshot(folder / "encode")
     for setting in ("tokenizer.vocab_size=520", "tokenizer.vocab_size=530"):  # each is stopped half-way
         steps = plan(load(recipe, [setting]), folder, Hashes())
-        _retire_stale(steps, folder, True)
+        _retire_stale(steps, folder, recipe, True)
         StageFolder(folder / "encode").start(steps[2].fingerprint, {})
     kept = snapshot(folder / REPLACED / "encode")
     assert {Path(name).name: data for name, data in kept.items()} == {Path(n).name: d for n, d in good.items()}
@@ -248,3 +248,11 @@ def test_a_stop_in_a_stage_that_does_not_save_ends_it_at_once(
     with pytest.raises(Interrupted):
         go(recipe, folder)
     assert states(recipe, folder) == {"corpus": "done", "tokenizer": "partial", "encode": "todo"}
+
+
+def test_two_recipes_of_one_name_are_told_apart(recipe: Path, folder: Path, tmp_path: Path) -> None:
+    go(recipe, folder)
+    other = write_road(tmp_path / "other", stages=LIGHT)
+    with pytest.raises(UserError, match=r"was made by .*in/recipe\.toml") as caught:
+        go(other, folder, "corpus.min_words=9")
+    assert "another name" in str(caught.value)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -93,6 +94,8 @@ def _gpu(wish: str) -> str:
 def show_plan(name: str, settings: list[str], folder: Path | None, runs: Path, *, why: bool, as_json: bool) -> None:
     """Print the plan of a recipe."""
     recipe = load(find_recipe(name), settings)
+    given = [name, *(part for setting in settings for part in ("--set", setting))]
+    given += ["--run-folder", str(folder)] if folder else []
     folder = folder or runs / recipe.name
     hashes = Hashes(folder / HASHES if folder.exists() else None)
     steps = plan(recipe, folder, hashes)
@@ -103,11 +106,14 @@ def show_plan(name: str, settings: list[str], folder: Path | None, runs: Path, *
     for step in steps:
         seconds = f"  last took {step.last_seconds:,.0f} s" if step.last_seconds is not None else ""
         print(f"{step.spec.name:<10} {MARKS[step.status.state]:<10}{seconds}")
-        for reason in step.status.reasons if why else step.status.reasons[:2]:
+        shown = step.status.reasons if why else step.status.reasons[:2]
+        for reason in shown:
             print(f"           {reason}")
+        if hidden := len(step.status.reasons) - len(shown):
+            print(f"           and {hidden} more: see --why")
     stale = [step.spec.name for step in steps if step.status.state == "stale"]
     if stale:
-        print(f"\n`anadil run {name} --rerun` makes these anew: {', '.join(stale)}")
+        print(f"\n`anadil run {shlex.join(given)} --rerun` makes these anew: {', '.join(stale)}")
 
 
 def _as_dict(step: Step) -> dict[str, Any]:

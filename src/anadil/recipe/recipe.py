@@ -21,7 +21,7 @@ class Recipe(Table):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", description="name of the run; its folder is runs/<name>")
     language: Language = Field(description="the language the model is to learn: a profile's code or path (.toml)")
     seed: int = Field(default=1, ge=0, description="seed of every random choice")
-    stages: list[Stage] = Field(default=list(STAGES), description="the stages to run, in order")
+    stages: list[Stage] = Field(default=list(STAGES), min_length=1, description="the stages to run, in order")
     base: Base
     corpus: Corpus
     tokenizer: Tokenizer = Tokenizer()

@@ -57,7 +57,7 @@ class Conversation:
                     raise
                 self.say("\n")  # as in a shell: the line is given up, not the program
                 continue
-            return line.strip() if line else None
+            return _readable(line).strip() if line else None
 
     def read(self, prompt: str) -> str:
         """A line with its end; empty at the end of the input."""
@@ -113,3 +113,8 @@ class Conversation:
         """Write at once."""
         self.stdout.write(text)
         self.stdout.flush()
+
+
+def _readable(line: str) -> str:
+    """Bytes that are no UTF-8, which Python lets through as lone surrogates, become U+FFFD."""
+    return line.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

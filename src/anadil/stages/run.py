@@ -41,7 +41,7 @@ def run(recipe: Recipe, recipe_path: Path, folder: Path, context: Context, *, re
         hashes = Hashes(folder / HASHES)
         _refuse_folder_of_another(recipe, folder)
         steps = plan(recipe, folder, hashes)
-        _retire_stale(steps, folder, rerun)
+        _retire_stale(steps, folder, recipe_path, rerun)
         _claim(recipe, recipe_path, folder)
         ran = []
         for step in plan(recipe, folder, hashes):
@@ -80,7 +80,7 @@ def _claim(recipe: Recipe, path: Path, folder: Path) -> None:
         durable.write_json(folder / RUN, facts, "run")
 
 
-def _retire_stale(steps: list[Step], folder: Path, rerun: bool) -> None:
+def _retire_stale(steps: list[Step], folder: Path, recipe_path: Path, rerun: bool) -> None:
     """Move stale stages aside, if that is agreed to now or was before a crash; they are removed once replaced."""
     stale = {step.spec.name: step for step in steps if step.status.state == "stale"}
     consent = folder / CONSENT
@@ -90,7 +90,8 @@ def _retire_stale(steps: list[Step], folder: Path, rerun: bool) -> None:
         durable.write_json(consent, agreed, "consent")
     if refused := {n: s for n, s in stale.items() if agreed.get(n) != s.fingerprint.digest}:
         raise UserError(
-            _refusal(refused, folder), hint="add --rerun to make exactly these anew; the old ones stay until then"
+            _refusal(refused, folder, recipe_path),
+            hint="add --rerun to make exactly these anew; the old ones stay until then",
         )
     for name, step in stale.items():
         kept = folder / REPLACED / name
@@ -101,11 +102,14 @@ def _retire_stale(steps: list[Step], folder: Path, rerun: bool) -> None:
             durable.move(step.folder.path, kept, "replaced")
 
 
-def _refusal(stale: dict[str, Step], folder: Path) -> str:
+def _refusal(stale: dict[str, Step], folder: Path, recipe_path: Path) -> str:
     lines = [f"{folder}: the recipe or its files changed since these stages ran"]
     for name, step in stale.items():
         cost = f", took {step.last_seconds:,.0f} s" if step.last_seconds is not None else ""
-        lines.append(f"  {name}: {'; '.join(step.status.reasons[:3])}{cost}")
+        more = f"; and {len(step.status.reasons) - 3} more" if len(step.status.reasons) > 3 else ""
+        lines.append(f"  {name}: {'; '.join(step.status.reasons[:3])}{more}{cost}")
+    if (made_by := (_known(folder) or {}).get("recipe_file")) not in (None, str(recipe_path.resolve())):
+        lines.append(f"  the folder was made by {made_by}: if that is another recipe, give yours another name")
     return "\n".join(lines)
 
 
