@@ -53,7 +53,7 @@ class XllamacppEngine(Engine):
             hint = "export it again, or update xllamacpp; the transformers engine reads the Hugging Face folder"
             raise UserError(f"llama.cpp cannot load {gguf}", hint=hint) from error
         model = self._get("/v1/models")["data"][0]["meta"]
-        self.busy_slots()  # an answer that only its running loop can give: closed before that, it would never end
+        self.busy_slots()  # only a running loop answers; closing at once was seen to hang now and then (cause unproven)
         self.slots = slots
         self.context_tokens = min(context_tokens, int(model["n_ctx_train"]))
 
