@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from anadil.errors import UserError
+from anadil.weights import check_vocabulary_tables
 
 
 def is_on_hub(path: str, revision: str | None) -> bool:
@@ -44,7 +45,8 @@ def check_model_folder(folder: Path) -> None:
 
 
 def check_rows(folder: Path, tokens: int) -> None:
-    """UserError if the base's tokenizer has more tokens than config.json gives the model rows."""
+    """UserError if the base has fewer rows than its tokenizer tokens, by config.json or by its weights (where they
+    are there), or rows that are not finite: known before hours of work rather than after."""
     try:
         rows = int(json.loads((folder / "config.json").read_bytes()).get("vocab_size", tokens))
     except (ValueError, TypeError, AttributeError) as error:
@@ -52,6 +54,7 @@ def check_rows(folder: Path, tokens: int) -> None:
     if tokens > rows:
         what = f"the tokenizer in {folder} has {tokens:,} tokens, the model only {rows:,} rows"
         raise UserError(what, hint="the tokenizer is not this model's: put the model's own one beside the weights")
+    check_vocabulary_tables(folder, tokens)
 
 
 def _download(name: str, revision: str) -> Path:

@@ -52,7 +52,10 @@ def run(
         micro_batch_tokens=micro,
         fingerprint=fingerprint,
     )
-    state = loop.train(model, batches, settings, out, context, steps=steps, seed=1, evaluate=evaluate, eval_every=2)
+    state = loop.train(
+        model, batches, settings, out, context, steps=steps, seed=1, evaluate=evaluate,
+        evaluate_after=lambda step: step % 2 == 0,
+    )
     return model, state
 
 

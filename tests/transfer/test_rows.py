@@ -99,7 +99,7 @@ def moved_model(place: Path, out: Path, mode: str, size: Size, method: str = "ca
             setattr(config, name, value)
     counts = TokenShards(out / "encode").token_counts()
     arguments = {"method": method, "sample_tokens": 2000, "seed": 1, "context": Context(device=device)}
-    metrics = move(model, place / "base", place / "corpus", out / "tokenizer", counts, **arguments)  # type: ignore[arg-type]
+    metrics, _ = move(model, place / "base", place / "corpus", out / "tokenizer", counts, **arguments)  # type: ignore[arg-type]
     return model, surgery, metrics
 
 

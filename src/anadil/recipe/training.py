@@ -7,15 +7,6 @@ from pydantic import Field
 from anadil.recipe.table import RecipePath, Table
 
 
-class Transfer(Table):
-    """How the rows of new tokens are made."""
-
-    method: Literal["calibrated", "mean", "random"] = Field(
-        default="calibrated", description="mean of the old pieces with calibrated logits, plain mean, or random rows"
-    )
-    sample_tokens: int = Field(default=65_536, ge=1_024, description="tokens of text used to calibrate")
-
-
 class Optimisation(Table):
     """What continued pre-training and fine-tuning have in common."""
 
@@ -32,6 +23,25 @@ class Optimisation(Table):
     epochs: float = Field(default=1.0, gt=0, description="times over the data")
     steps: int | None = Field(default=None, gt=0, description="updates, instead of epochs")
     checkpoint_every: int = Field(default=200, gt=0, description="steps between checkpoints")
+
+
+class Settle(Optimisation):
+    """Updates of the new rows alone, before anything else of the model moves."""
+
+    learning_rate: float = Field(default=1e-3, gt=0, description="peak learning rate")
+    steps: int | None = Field(default=100, gt=0, description="updates")
+
+
+class Transfer(Table):
+    """How the rows of new tokens are made."""
+
+    method: Literal["calibrated", "mean", "random"] = Field(
+        default="calibrated", description="mean of the old pieces with calibrated logits, plain mean, or random rows"
+    )
+    sample_tokens: int = Field(default=65_536, ge=1_024, description="tokens of text used to calibrate")
+    settle: Settle | None = Field(
+        default=None, description="train the new rows alone for some updates, all else frozen; default: no such phase"
+    )
 
 
 class Pretrain(Optimisation):

@@ -42,7 +42,7 @@ def train(
     steps: int,
     seed: int,
     evaluate: Evaluate | None = None,
-    eval_every: int = 0,
+    evaluate_after: Callable[[int], bool] = lambda step: False,
 ) -> State:
     """Train the parameters of `model` that want a gradient for `steps` updates, going on from `out/checkpoints`.
 
@@ -50,7 +50,7 @@ def train(
     `context`'s size, and the loss is the mean over the labels of the global batch. Each update
     leaves a line in `out/metrics.jsonl`: step, loss (nats a token), lr, grad_norm, tokens and
     seconds so far (without evaluations), tokens_per_second, and what `evaluate()` returned after
-    it. The last update leaves a checkpoint too, so that a kill after it costs no training. Raises
+    it (before the first update, after those that `evaluate_after` chooses, after the last). The last update leaves a checkpoint too, so that a kill after it costs no training. Raises
     Interrupted after saving when a stop is asked for, and UserError when loss or gradient is not
     finite `MOST_SKIPPED_IN_A_ROW` times in a row, and for a model that mixes packed documents.
     """
@@ -79,7 +79,7 @@ def train(
             row: dict[str, Any] = {"step": state.step, "loss": _finite(loss), "lr": rate, "grad_norm": _finite(norm)}
             row |= {"tokens": state.tokens, "seconds": round(state.seconds, 3)}
             row["tokens_per_second"] = round(tokens / seconds, 1)
-            if evaluate and (state.step == steps or (eval_every and state.step % eval_every == 0)):
+            if evaluate and (state.step == steps or evaluate_after(state.step)):
                 row |= _evaluated(evaluate, model, settings, context)
             _log(out, row)
             task.note(f"loss {loss:.3f}, lr {rate:.2e}, grad {norm:.2f}, {tokens / seconds:,.0f} tokens/s")

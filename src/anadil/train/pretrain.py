@@ -55,7 +55,7 @@ def run_pretrain(
         evaluate=lambda: heldout.bits_per_byte(
             model, max(context.micro_batch_tokens, settings.sequence_length), settings.sequence_length
         ),
-        eval_every=settings.eval_every,
+        evaluate_after=lambda step: step % settings.eval_every == 0,
     )
     with durable.new_folder(out / "model", "model") as folder:
         load.save(model, folder)

@@ -1,5 +1,6 @@
 """The model moved onto the new vocabulary: old rows copied, new rows made, everything else untouched."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,11 @@ from anadil.context import Context
 from anadil.corpus.build import sources, texts
 from anadil.model.load import hidden_and_head, set_special_ids, tokenizer
 from anadil.tokenizer.chat import encode_plain
+from anadil.tokenizer.continue_bpe import Cutter, word_of
+from anadil.tokenizer.load import Vocabulary, read_vocabulary
 from anadil.tokenizer.surgery import read_surgery
 from anadil.transfer import rows
+from anadil.transfer.untrained import untrained
 
 SAMPLE_DOCUMENT_TOKENS = 256
 
@@ -22,24 +26,26 @@ SAMPLE_DOCUMENT_TOKENS = 256
 def move(
     model: PreTrainedModel, base: Path, corpus: Path, tokenizer_folder: Path, counts_V: np.ndarray, *,
     method: str, sample_tokens: int, seed: int, context: Context,
-) -> dict[str, float]:  # fmt: skip
-    """Give `model` the rows of the tokenizer in `tokenizer_folder`, in place; returns metrics.
+) -> tuple[dict[str, float], list[int]]:  # fmt: skip
+    """Give `model` the rows of the tokenizer in `tokenizer_folder`, in place; returns metrics and the ids made anew.
 
-    `counts_V` are the tokens of the training text under the new tokenizer. Kept ids keep their rows bit for bit;
-    without new tokens the model is unchanged. Tied tables stay tied. The rows are made on the CPU, wherever the
-    model is. The ids that begin, end and pad a text become those of the new tokenizer.
+    `counts_V` are the tokens of the training text under the new tokenizer. Kept ids keep their rows bit for bit,
+    but for control tokens that the base never learned: those are made like new ones. With neither the model is
+    unchanged. Tied tables stay tied. The rows are made on the CPU, wherever the model is. The ids that begin, end
+    and pad a text become those of the new tokenizer.
     """
     surgery = read_surgery(tokenizer_folder)
-    pieces = {int(identifier): [int(p) for p in old] for identifier, old in surgery["new"]}
-    new = sorted(identifier for identifier, old in pieces.items() if len(old) > 1)
     old_in_VD, old_out_VD = _tables(model)
+    pieces, lost = _pieces(surgery, read_vocabulary(base), old_out_VD.cpu())
+    new = sorted(identifier for identifier, old in pieces.items() if len(old) > 1)
     size = max(
         int(surgery["vocab_size"]), old_in_VD.shape[0] if surgery["mode"] in ("keep", "extend", "inplace") else 0
     )
     tied = old_in_VD.data_ptr() == old_out_VD.data_ptr()
     old_in_VD, old_out_VD = old_in_VD.cpu(), old_out_VD.cpu()
     in_VD, out_VD = rows.moved(old_in_VD, size, pieces), rows.moved(old_out_VD, size, pieces)
-    metrics = {"copied_rows": float(size - len(new)), "new_rows": float(len(new)), "tied": float(tied)}
+    metrics = {"copied_rows": float(size - len(new)), "new_rows": float(len(new) - lost), "tied": float(tied)}
+    metrics["untrained_rows"] = float(lost)
     if new and method == "random":
         out_VD = rows.random_rows(out_VD, new, old_out_VD, seed)
         in_VD = rows.random_rows(in_VD, new, old_in_VD, seed)
@@ -50,7 +56,21 @@ def move(
         metrics |= {"mean_logit_at_share_1": line[0], "mean_logit_per_log_share": line[1]}
     _put(model, out_VD if tied else in_VD, out_VD, tied)
     set_special_ids(model, tokenizer(tokenizer_folder))
-    return metrics
+    return metrics, new
+
+
+def _pieces(surgery: Mapping[str, Any], before: Vocabulary, rows_VD: Tensor) -> tuple[dict[int, list[int]], int]:
+    """New id -> old ids that it is made of; and how many control tokens are made anew, from the letters of their
+    name, because their rows [V, D] in the base were never trained."""
+    pieces = {int(identifier): [int(old) for old in olds] for identifier, olds in surgery["new"]}
+    names = {identifier: name for name, identifier in before.added_ids.items()}
+    cut = Cutter(before)
+    spelled = {old: cut.ids(word_of(names[old])) for old in untrained(rows_VD, before)}
+    moved = {olds[0]: identifier for identifier, olds in pieces.items() if len(olds) == 1}
+    if surgery["mode"] != "replace":  # there what is not new stands where it stood
+        moved |= {old: old for old in spelled}
+    anew = {moved[old]: letters for old, letters in spelled.items() if old in moved}
+    return pieces | anew, len(anew)
 
 
 def _tables(model: PreTrainedModel) -> tuple[Tensor, Tensor]:
