@@ -4,7 +4,8 @@
 
 `az_seen` goes into the proxy base, as real bases have seen some of every language; `az_unseen` is what later
 training and every measurement of a transfer use. `az_few`, part of what is seen, is all that the proxy's vocabulary
-is made on of Azerbaijani: that gives it 3.0 tokens per word (Llama 3: 3.4). `code` and `code_heldout` are Python's standard library.
+is made on of Azerbaijani: that gives it 3.0 tokens per word (Llama 3: 3.4). `code` and `code_heldout` are
+Python's standard library.
 """
 
 import gzip

@@ -107,6 +107,49 @@ def _recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return recipe(settings(folder(command)))
 
 
+def _vocabulary_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that say what a vocabulary is made from and measured on."""
+    options = [
+        click.option("--language", default="az", show_default=True, help="The target language."),
+        click.option("--original", default="en", show_default=True, help="The language the base speaks best."),
+        click.option(
+            "--candidate",
+            multiple=True,
+            help="Another vocabulary to build and measure: MODE or MODE:SIZE, such as extend:16000; may be repeated.",
+        ),
+        click.option(
+            "--keep",
+            multiple=True,
+            help="Whose tokens stay: a language of the corpus, script:NAME, or a path of texts; may be repeated.",
+        ),
+        click.option(
+            "--keep-min-count", type=click.IntRange(1), default=2, show_default=True, help="Uses in a kept text."
+        ),
+        click.option(
+            "--target-min-count", type=click.IntRange(1), default=5, show_default=True, help="Uses in the target."
+        ),
+        click.option(
+            "--min-pair-count", type=click.IntRange(1), default=2, show_default=True, help="Uses of a new token."
+        ),
+        click.option(
+            "--measure-on",
+            multiple=True,
+            help="More texts to measure on: NAME=PATH (target language) or NAME=LANGUAGE:PATH; may be repeated.",
+        ),
+        click.option("--text-field", default="text", show_default=True, help="Field of these that holds the text."),
+        click.option(
+            "--most-kept-languages-may-pay",
+            type=click.FloatRange(0),
+            default=0.03,
+            show_default=True,
+            help="Share of more tokens in a kept language above which a candidate is not advised.",
+        ),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
 @root.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 def init(folder: Path) -> None:
@@ -278,36 +321,130 @@ def corpus_run(source: Path, out: Path, as_json: bool, **settings: Any) -> None:
 
 @root.group(cls=_Group)
 def tokenizer() -> None:
-    """Build a tokenizer without a recipe.
+    """Build a tokenizer without a recipe, or check one.
 
     Examples:
     anadil tokenizer build --base llama/ --corpus clean/ --keep en --out tokenizer/
+    anadil tokenizer verify tokenizer/ --base llama/ --corpus clean/
     """
 
 
 @tokenizer.command("build")
 @click.option("--base", required=True, help="Folder of the base model or of its tokenizer.")
 @click.option("--corpus", required=True, type=click.Path(path_type=Path), help="Folder made by the corpus stage.")
-@click.option("--keep", multiple=True, help="Language whose tokens stay, counted on the corpus; may be repeated.")
-@click.option("--language", default="az", show_default=True, help="The target language.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write; it must not exist yet.")
 @click.option(
-    "--mode", type=click.Choice(["keep", "extend", "replace", "inplace"]), default="inplace", show_default=True
+    "--mode",
+    type=click.Choice(["keep", "extend", "replace", "inplace"]),
+    default="inplace",
+    show_default=True,
+    help="What is done with the base's vocabulary.",
 )
 @click.option("--new-tokens", type=click.IntRange(0), help="Tokens to add; default: all that can be freed.")
 @click.option(
     "--vocab-size", type=click.IntRange(512), default=32_000, show_default=True, help="Entries (mode replace)."
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write.")
-@click.option("--json", "as_json", is_flag=True, help="Print the measurements as JSON.")
+@_vocabulary_options
+@click.option("--json", "as_json", is_flag=True, help="Print the measurements and the decision as JSON.")
 def tokenizer_build(base: str, corpus: Path, out: Path, as_json: bool, **settings: Any) -> None:
-    """Fit a base's vocabulary to a language and measure it; writes a plain Hugging Face tokenizer folder.
+    """Fit a base's vocabulary to a language, measure it beside others, and say which to take.
+
+    Writes a plain Hugging Face tokenizer folder with decision.json and decision.html.
 
     Examples:
-    anadil tokenizer build --base llama/ --corpus clean/ --keep en --out tokenizer/ --json
+    anadil tokenizer build --base llama/ --corpus clean/ --keep en --out tokenizer/
+    anadil tokenizer build --base llama/ --corpus clean/ --candidate extend:16000 --candidate replace:32000 --out t/
+    anadil tokenizer build --base llama/ --corpus clean/ --keep script:cyrillic --measure-on tr=tr:news/ --out t/ --json
     """
-    from anadil.commands.tools import build_tokenizer
+    from anadil.commands.tokenizer import Wishes, build_tokenizer
 
-    build_tokenizer(base, corpus, out, as_json=as_json, **settings)
+    build_tokenizer(base, corpus, out, Wishes(**settings), as_json=as_json)
+
+
+@tokenizer.command("verify")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--base", help="Folder of the base that it was made from, to compare with.")
+@click.option("--corpus", type=click.Path(path_type=Path), help="Folder made by the corpus stage: real text to try.")
+@click.option(
+    "--strings", default=100_000, show_default=True, type=click.IntRange(0), help="Strings that go there and back."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+def tokenizer_verify(folder: Path, base: str | None, corpus: Path | None, strings: int, as_json: bool) -> None:
+    """Check a tokenizer folder, and the model in it if there is one. Exits with 3, as for a gate, if a check fails.
+
+    Examples:
+    anadil tokenizer verify tokenizer/
+    anadil tokenizer verify tokenizer/ --base llama/ --corpus clean/
+    anadil tokenizer verify runs/quickstart/export/hf --json
+    """
+    from anadil.commands.verify import verify
+
+    if not verify(folder, base, corpus, strings, as_json=as_json):
+        sys.exit(GATE_FAILED)
+
+
+@root.command()
+@click.option("--base", required=True, help="Folder of the base model.")
+@click.option(
+    "--corpus",
+    "texts",
+    required=True,
+    multiple=True,
+    help="LANGUAGE=PATH: a file, folder or glob of texts, once for each language; or one folder of the corpus stage.",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write; a proof in it goes on.")
+@_vocabulary_options
+@click.option(
+    "--megabytes",
+    multiple=True,
+    type=click.FloatRange(0, min_open=True),
+    default=(0.15, 1.5, 3.0),
+    show_default=True,
+    help="Target text after which it is measured, 10^6 bytes; may be repeated.",
+)
+@click.option("--replay", type=click.FloatRange(0), default=0.2, show_default=True, help="Other text per target text.")
+@click.option(
+    "--seeds", type=click.IntRange(1, 20), default=1, show_default=True, help="Orders of the text, a row each."
+)
+@click.option("--documents", type=click.IntRange(10), default=200, show_default=True, help="Held-out documents a text.")
+@click.option("--sequence-length", type=click.IntRange(16), default=512, show_default=True, help="Tokens.")
+@click.option("--batch-tokens", type=click.IntRange(16), default=8192, show_default=True, help="Tokens of an update.")
+@click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=3e-4, show_default=True, help="Peak.")
+@click.option(
+    "--precision", type=click.Choice(["bf16", "float32"]), default="bf16", show_default=True, help="Arithmetic."
+)
+@click.option(
+    "--method",
+    type=click.Choice(["calibrated", "mean", "random"]),
+    default="calibrated",
+    show_default=True,
+    help="How new rows are made.",
+)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True, help="Where.")
+@click.option("--threads", type=click.IntRange(0), default=0, show_default=True, help="CPU threads; 0 for all cores.")
+@click.option(
+    "--micro-batch-tokens", type=click.IntRange(16), default=4096, show_default=True, help="Memory, not result."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print all that was found as JSON.")
+def prove(base: str, texts: tuple[str, ...], out: Path, as_json: bool, **settings: Any) -> None:
+    """Is a new vocabulary worth it, with your base and your text? Trains each a little, measures, says go or no-go.
+
+    Compares the base as it is with each candidate, after equal text and after equal seconds. Every row that is done
+    is kept: the same command goes on where it stopped. Exits with 3 on a no-go.
+
+    Examples:
+    anadil prove --base llama/ --corpus az=texts/ --corpus en=english.jsonl --out proof/
+    anadil prove --base llama/ --corpus clean/ --keep en --candidate inplace:32000 --candidate extend:16000 --out proof/
+    """
+    from anadil.commands.prove import Amounts, prove_on
+    from anadil.commands.tokenizer import Wishes
+    from anadil.recipe import Run
+
+    run = Run(**{name: settings.pop(name) for name in ("device", "threads", "micro_batch_tokens")})
+    amounts = Amounts(**{name: settings.pop(name) for name in Amounts.__dataclass_fields__})
+    wishes = Wishes(**settings, mode="keep", new_tokens=None, vocab_size=32_000)
+    if not prove_on(base, texts, out, wishes, amounts, run, as_json=as_json):
+        sys.exit(GATE_FAILED)
 
 
 @root.group("eval", cls=_Group)

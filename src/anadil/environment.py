@@ -10,7 +10,7 @@ from typing import Any
 
 import anadil
 
-PACKAGES = ("torch", "transformers", "tokenizers", "peft", "gguf", "xllamacpp", "numpy", "pyarrow")
+PACKAGES = ("torch", "transformers", "tokenizers", "gigatoken", "peft", "gguf", "xllamacpp", "numpy", "pyarrow")
 
 
 @cache

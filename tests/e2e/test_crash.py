@@ -19,6 +19,14 @@ LIGHT = ["corpus", "tokenizer", "encode"]
 TIMES = ("seconds", "tokens_per_second")
 
 
+@pytest.fixture(scope="module", autouse=True)
+def known_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let this process find out what it asks its libraries once and takes seconds, before it is forked so often."""
+    folder = tmp_path_factory.mktemp("known")
+    recipe = write_road(folder / "in", stages=LIGHT)
+    run(load(recipe), recipe, folder / "run", Context())
+
+
 def in_child(work: Callable[[], object], environment: dict[str, str]) -> int:
     """Run `work` in a forked process; returns its exit code, or minus the signal that killed it."""
     pid = os.fork()

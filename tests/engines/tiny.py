@@ -3,15 +3,15 @@
 from pathlib import Path
 
 from anadil.tokenizer.chat import BOS, CONTROL_TOKENS, END_TURN, EOS, PAD
+from anadil.tokenizer.count import count_words
 from anadil.tokenizer.load import (
     Vocabulary,
     added_token,
-    build_pre_tokenizer,
     byte_alphabet,
     llama3_pre_tokenizer,
     write_folder,
 )
-from anadil.tokenizer.train import count_words, learn_merges
+from anadil.tokenizer.train import learn_merges
 
 TEXTS = ["Salam, paketimi necə dəyişə bilərəm?", "Sürət aşağı düşüb, yoxlayarsınız? 🙂", "How fast is my line?"]
 
@@ -19,7 +19,7 @@ TEXTS = ["Salam, paketimi necə dəyişə bilərəm?", "Sürət aşağı düşü
 def vocabulary() -> Vocabulary:
     """256 bytes, some merges (none across a whole emoji), the control tokens."""
     split = llama3_pre_tokenizer()
-    merges = learn_merges(count_words(TEXTS, build_pre_tokenizer(split)), 40, 2, byte_alphabet())
+    merges = learn_merges(count_words(TEXTS, split).words, 40, 2, byte_alphabet())
     pieces = [*byte_alphabet(), *("".join(merge) for merge in merges)]
     added = [added_token(name, len(pieces) + i) for i, name in enumerate(CONTROL_TOKENS)]
     return Vocabulary({piece: i for i, piece in enumerate(pieces)}, merges, added, split, ignore_merges=True)

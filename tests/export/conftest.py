@@ -9,15 +9,15 @@ from tokenizers import Tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from anadil.tokenizer.chat import BOS, CONTROL_TOKENS, END_TURN, EOS, PAD
+from anadil.tokenizer.count import count_words
 from anadil.tokenizer.load import (
     Vocabulary,
     added_token,
-    build_pre_tokenizer,
     byte_alphabet,
     llama3_pre_tokenizer,
     write_folder,
 )
-from anadil.tokenizer.train import count_words, learn_merges
+from anadil.tokenizer.train import learn_merges
 
 TEXTS = [
     "Salam, tarifimi necə dəyişim? Bu gün internet işləmir, gözləyirəm.",
@@ -30,7 +30,7 @@ TEXTS = [
 def make_vocabulary() -> Vocabulary:
     """256 bytes, about 120 merges, the control tokens."""
     split = llama3_pre_tokenizer()
-    merges = learn_merges(count_words(TEXTS, build_pre_tokenizer(split)), 120, 2, byte_alphabet())
+    merges = learn_merges(count_words(TEXTS, split).words, 120, 2, byte_alphabet())
     pieces = [*byte_alphabet(), *("".join(merge) for merge in merges)]
     tokens = {piece: number for number, piece in enumerate(pieces)}
     added = [added_token(name, len(pieces) + i) for i, name in enumerate(CONTROL_TOKENS)]

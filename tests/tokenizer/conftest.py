@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from anadil.tokenizer import surgery
+from anadil.tokenizer.count import count_words
 from anadil.tokenizer.load import Vocabulary, read_vocabulary
-from anadil.tokenizer.train import count_words
 
 OLD_LETTERS = "abdeilmnorstu"
 NEW_LETTERS = "zğəışöüçqxk"
@@ -52,14 +52,14 @@ def old_words() -> list[str]:
 @pytest.fixture(scope="session")
 def counts_of() -> Callable[[Sequence[str]], dict[str, int]]:
     pre_tokenizer = surgery.pre_tokenizer_of(None)
-    return lambda texts: dict(count_words(texts, pre_tokenizer))
+    return lambda texts: dict(count_words(texts, pre_tokenizer).words)
 
 
 @pytest.fixture(scope="session")
 def base(tmp_path_factory: pytest.TempPathFactory, old_texts, counts_of) -> Path:
     """A base of 600 entries, 16 of them control tokens, trained on the old language."""
     out = tmp_path_factory.mktemp("base")
-    surgery.build(None, "replace", counts_of(old_texts), {}, surgery.Size(vocab_size=600), out)
+    surgery.build(None, "replace", counts_of(old_texts), [], surgery.Size(vocab_size=600), out)
     return out
 
 

@@ -1,5 +1,6 @@
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -9,13 +10,16 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+import anadil
 from anadil import durable
 from anadil.errors import Interrupted, UserError
 from anadil.tokenizer.chat import encode_plain
-from anadil.tokenizer.encode import encode
+from anadil.tokenizer.encode import _encoder, encode
+from anadil.tokenizer.fast import FILE, Fast, compare
 from anadil.tokenizer.load import load_tokenizer
 from anadil.tokenizer.shards import TokenShards, dtype_of
 
+QUICKSTART = Path(anadil.__file__).parent / "quickstart" / "base"
 SMALL = 1  # bytes: every row group a shard
 
 
@@ -54,6 +58,52 @@ def test_typed_control_tokens_do_not_become_control_ids(base, encoded):
 def test_any_number_of_workers_gives_the_same_bytes(corpus, base, encoded, tmp_path):
     encode(corpus, base, tmp_path / "two", workers=2, shard_bytes=SMALL)
     assert hashes(tmp_path / "two") == hashes(encoded)
+
+
+@pytest.fixture
+def agreed(base, tmp_path):
+    """The tokenizer's folder with an agreement, as the tokenizer stage leaves it."""
+    folder = shutil.copytree(base, tmp_path / "agreed")
+    durable.write_json(folder / FILE, compare(base, ["ab"]).to_json(), "tokenizer")
+    return folder
+
+
+def without_markers(folder):
+    markers = {f"{path.relative_to(folder)}" for path in folder.rglob("tokens/*/*.json")}
+    return {name: value for name, value in hashes(folder).items() if name not in markers}
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_fast_library_gives_the_same_bytes(corpus, agreed, encoded, tmp_path, workers):
+    metrics = encode(corpus, agreed, tmp_path / "fast", workers, shard_bytes=SMALL)
+    assert without_markers(tmp_path / "fast") == without_markers(encoded)
+    assert metrics["fast_encoding_documents"] == metrics["train_documents"] + metrics["heldout_documents"]
+    assert metrics["fast_encoding_differences"] == 0
+    assert metrics["fast_encoding_checked"] == 9  # every shard's first document
+
+
+def test_without_an_agreement_nothing_is_encoded_fast(corpus, base, tmp_path):
+    metrics = encode(corpus, base, tmp_path / "out")
+    assert {name: metrics[f"fast_encoding_{name}"] for name in ("documents", "checked", "differences")} == {
+        "documents": 0,
+        "checked": 0,
+        "differences": 0,
+    }
+
+
+def test_a_fast_library_that_differs_is_found_in_every_shard_and_not_used(
+    corpus, agreed, encoded, tmp_path, monkeypatch
+):
+    config = json.loads((QUICKSTART / "tokenizer.json").read_text(encoding="utf-8"))
+    monkeypatch.setattr(Fast, "load", staticmethod(lambda folder: Fast(config)))  # of another tokenizer
+    _encoder.cache_clear()
+    metrics = encode(corpus, agreed, tmp_path / "fast", shard_bytes=SMALL)
+    _encoder.cache_clear()
+    assert without_markers(tmp_path / "fast") == without_markers(encoded)
+    assert metrics["fast_encoding_documents"] == 0
+    assert metrics["fast_encoding_differences"] == metrics["fast_encoding_checked"] == 9
+    marker = json.loads((tmp_path / "fast/tokens/one/train-00000.json").read_text(encoding="utf-8"))
+    assert marker["fast_encoding"] == {"documents": 0, "checked": 1, "differences": 1}
 
 
 def test_token_counts_are_of_training_text_and_weighted(encoded):

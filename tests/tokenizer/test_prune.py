@@ -87,8 +87,16 @@ def test_bytes_and_tokens_without_letters_always_stay(vocabulary):
 
 
 def test_a_whole_script_stays(vocabulary):
-    assert not free_order(vocabulary, [], scripts=["latin"])
-    assert free_order(vocabulary, [], scripts=["cyrillic"])
+    assert not free_order(vocabulary, [], scripts={"latin": None})
+    assert free_order(vocabulary, [], scripts={"cyrillic": None})
+
+
+def test_of_a_script_the_first_ids_stay(vocabulary):
+    limit = sorted(vocabulary.tokens.values())[-40]
+    everything, some = set(free_order(vocabulary, [])), set(free_order(vocabulary, [], scripts={"latin": limit}))
+    assert some < everything
+    assert {token for token in everything if vocabulary.tokens[token] >= limit} <= some
+    assert all(vocabulary.tokens[token] >= limit for token in some)
 
 
 def test_the_check_ids_are_of_llama_3_only(vocabulary):

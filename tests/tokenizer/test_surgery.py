@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
 from anadil.errors import UserError
-from anadil.tokenizer import surgery
+from anadil.tokenizer import surgery, train
 from anadil.tokenizer.chat import CONTROL_TOKENS
 from anadil.tokenizer.load import load_tokenizer, read_vocabulary, to_bytes
-from anadil.tokenizer.surgery import Size, build, read_surgery
+from anadil.tokenizer.surgery import Kept, Prepared, Size, build, read_surgery
 
-SIZE = Size(keep_min_count=3, min_pair_count=2)
+SIZE = Size(min_pair_count=2)
 TEXTS = st.one_of(st.text(max_size=30), st.text(alphabet="abdeilmnorstu zğəışö,1", max_size=60))
 
 
@@ -24,7 +24,7 @@ def operated(request, tmp_path_factory, split_vocabulary, old_texts, new_texts, 
     (folder / "tokenizer.json").write_text(json.dumps(before.to_json()), encoding="utf-8")
     out = tmp_path_factory.mktemp(request.param)
     size = replace(SIZE, new_tokens=80, vocab_size=500)
-    done = build(folder, request.param, counts_of(new_texts), {"old": counts_of(old_texts[:4])}, size, out)
+    done = build(folder, request.param, counts_of(new_texts), [Kept("old", counts_of(old_texts[:4]), 3)], size, out)
     return before, out, done
 
 
@@ -95,7 +95,7 @@ def test_a_control_token_that_is_a_plain_word_is_refused(base, tmp_path, new_tex
     data["added_tokens"][-1]["content"] = "stop"
     (tmp_path / "tokenizer.json").write_text(json.dumps(data), encoding="utf-8")
     with pytest.raises(UserError, match="'stop' cannot be told"):
-        build(tmp_path, "extend", counts_of(new_texts), {}, replace(SIZE, new_tokens=10), tmp_path / "out")
+        build(tmp_path, "extend", counts_of(new_texts), [], replace(SIZE, new_tokens=10), tmp_path / "out")
 
 
 def test_sizes_are_as_asked(operated):
@@ -114,6 +114,14 @@ def test_the_target_needs_fewer_tokens(operated, new_texts):
     assert fewer == 1 if done.mode == "keep" else fewer < 0.6
 
 
+def test_in_place_no_token_of_the_base_gets_another_id(operated):
+    """One that was freed and then learned again stands where it stood, with the row it had."""
+    before, after, done = operated[0], read_vocabulary(operated[1]), operated[2]
+    if done.mode in ("inplace", "extend", "keep"):
+        again = before.tokens.keys() & after.tokens.keys()
+        assert {token: after.tokens[token] for token in again} == {token: before.tokens[token] for token in again}
+
+
 def test_the_record_reads_back(operated):
     _, out, done = operated
     record = read_surgery(out)
@@ -124,13 +132,13 @@ def test_the_record_reads_back(operated):
 def test_the_same_input_gives_the_same_files(base, tmp_path, old_texts, new_texts, counts_of):
     for name in ("one", "two"):
         words = dict(sorted(counts_of(new_texts).items(), reverse=name == "two"))
-        build(base, "inplace", words, {"old": counts_of(old_texts[:4])}, SIZE, tmp_path / name)
+        build(base, "inplace", words, [Kept("old", counts_of(old_texts[:4]), 3)], SIZE, tmp_path / name)
     for file in (tmp_path / "one").iterdir():
         assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
 
 
 def test_inplace_takes_all_that_can_be_freed_or_what_the_text_gives(base, tmp_path, old_texts, new_texts, counts_of):
-    keep = {"old": counts_of(old_texts[:4])}
+    keep = [Kept("old", counts_of(old_texts[:4]), 3)]
     much = build(base, "inplace", counts_of(new_texts), keep, SIZE, tmp_path / "much")
     little = build(base, "inplace", counts_of(new_texts[:1]), keep, SIZE, tmp_path / "little")
     assert much.vocab_size == little.vocab_size == 600
@@ -142,7 +150,7 @@ def test_a_base_without_our_control_tokens_gets_them(base, tmp_path, new_texts, 
     (tmp_path / "tokenizer.json").write_text(json.dumps(data), encoding="utf-8")
     for mode, size in (("keep", 590), ("inplace", 584), ("extend", 600), ("replace", 400)):
         settings = replace(SIZE, new_tokens=10, vocab_size=400)
-        done = build(tmp_path, mode, counts_of(new_texts), {}, settings, tmp_path / mode)
+        done = build(tmp_path, mode, counts_of(new_texts), [], settings, tmp_path / mode)
         after = read_vocabulary(tmp_path / mode)
         assert done.vocab_size == size
         assert set(CONTROL_TOKENS) <= set(after.added_ids)
@@ -159,27 +167,27 @@ def test_too_little_text_offers_a_size_that_works(mode, base, tmp_path, counts_o
     key = "vocab_size" if mode == "replace" else "new_tokens"
     asked = replace(SIZE, **{key: 400 if mode == "replace" else 60})
     with pytest.raises(UserError, match="too little text") as caught:
-        build(base, mode, words, {}, asked, tmp_path)
+        build(base, mode, words, [], asked, tmp_path)
     offered = int(caught.value.hint.split("=")[1].split()[0])
-    done = build(base, mode, words, {}, replace(asked, **{key: offered}), tmp_path)
+    done = build(base, mode, words, [], replace(asked, **{key: offered}), tmp_path)
     assert done.vocab_size == {"extend": 600 + offered, "inplace": 600, "replace": offered}[mode]
 
 
 def test_more_than_can_be_freed_offers_what_can(base, tmp_path, new_texts, counts_of):
     words = counts_of(new_texts)
     with pytest.raises(UserError, match="can be freed") as caught:
-        build(base, "inplace", words, {}, replace(SIZE, new_tokens=5000), tmp_path)
+        build(base, "inplace", words, [], replace(SIZE, new_tokens=5000), tmp_path)
     offered = int(caught.value.hint.split("=")[1].split()[0])
-    assert build(base, "inplace", words, {}, replace(SIZE, new_tokens=offered), tmp_path).freed == offered
+    assert build(base, "inplace", words, [], replace(SIZE, new_tokens=offered), tmp_path).freed == offered
 
 
 def test_settings_that_cannot_work_are_named(base, tmp_path):
     with pytest.raises(UserError, match="needs a base"):
-        build(None, "inplace", {}, {}, SIZE, tmp_path)
+        build(None, "inplace", {}, [], SIZE, tmp_path)
     with pytest.raises(UserError, match="number of tokens"):
-        build(base, "extend", {}, {}, SIZE, tmp_path)
+        build(base, "extend", {}, [], SIZE, tmp_path)
     with pytest.raises(UserError, match="too small"):
-        build(None, "replace", {}, {}, replace(SIZE, vocab_size=260), tmp_path)
+        build(None, "replace", {}, [], replace(SIZE, vocab_size=260), tmp_path)
     with pytest.raises(UserError, match=r"surgery\.json"):
         read_surgery(tmp_path)
 
@@ -188,3 +196,24 @@ def test_reserved_tokens_follow_the_control_tokens(base):
     names = list(read_vocabulary(base).added_ids)
     assert names[:6] == list(CONTROL_TOKENS)
     assert len(names) == 6 + surgery.RESERVED_TOKENS
+
+
+def test_several_vocabularies_of_one_base_are_those_built_one_by_one(base, tmp_path, old_texts, new_texts, counts_of):
+    given = base, counts_of(new_texts), [Kept("old", counts_of(old_texts[:4]), 3)]
+    prepared = Prepared(*given)
+    sizes = {"inplace": replace(SIZE, new_tokens=50), "replace": replace(SIZE, vocab_size=400), "keep": SIZE}
+    for mode, size in [*sizes.items(), ("inplace", replace(SIZE, new_tokens=20, target_min_count=50))]:
+        done = prepared.build(mode, size, tmp_path / "prepared")
+        alone = build(given[0], mode, given[1], given[2], size, tmp_path / "alone")
+        assert done == alone
+        written = [(tmp_path / folder / "tokenizer.json").read_bytes() for folder in ("prepared", "alone")]
+        assert written[0] == written[1]
+
+
+@pytest.mark.parametrize("mode", ["inplace", "replace"])
+def test_scaled_counts_are_said_in_the_record(mode, base, tmp_path, new_texts, counts_of, monkeypatch):
+    words, size = counts_of(new_texts), replace(SIZE, new_tokens=5, vocab_size=300)
+    assert build(base, mode, words, [], size, tmp_path / "exact").scale == 1
+    monkeypatch.setattr(train, "MAX_FED_WORDS", 500)
+    assert 0 < build(base, mode, words, [], size, tmp_path / "scaled").scale < 1
+    assert read_surgery(tmp_path / "scaled")["scale"] < 1

@@ -3,9 +3,8 @@ from collections import Counter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anadil.tokenizer import surgery, train
-from anadil.tokenizer.load import to_bytes
-from anadil.tokenizer.train import count_words, learn_merges
+from anadil.tokenizer import train
+from anadil.tokenizer.train import learn_merges
 
 # letters of a word differ, so that no pair overlaps itself
 WORDS = st.dictionaries(
@@ -61,17 +60,3 @@ def test_counts_above_the_limit_are_scaled(monkeypatch):
     monkeypatch.setattr(train, "MAX_FED_WORDS", 14)
     assert learn_merges(words, 5, 1) == exact
     assert sum(len(line.split("\n")) for line in train._feed(words)) == 14
-
-
-def test_words_are_counted_and_nothing_is_lost(new_texts):
-    counts = count_words(new_texts, surgery.pre_tokenizer_of(None))
-    total = sum(len(to_bytes(word)) * count for word, count in counts.items())
-    assert total == sum(len(text.encode()) for text in new_texts)
-
-
-def test_the_count_of_word_types_is_bounded_and_the_frequent_stay(new_texts):
-    pre_tokenizer = surgery.pre_tokenizer_of(None)
-    exact = count_words(new_texts, pre_tokenizer)
-    bounded = count_words(new_texts, pre_tokenizer, max_types=100)
-    assert len(bounded) <= 100
-    assert bounded.most_common(1)[0][0] == exact.most_common(1)[0][0]

@@ -43,7 +43,7 @@ def run(
     micro: int = 64,
     stop_after: int | None = None,
     fingerprint: str = "f",
-    evaluate: Callable[[], dict[str, float]] | None = None,
+    evaluate: Callable[[int], dict[str, float]] | None = None,
 ) -> tuple[nn.Module, loop.State]:
     model = model or load.from_shape(SHAPE, VOCAB, seed=1)
     asked = iter(range(1, 1000))
@@ -53,7 +53,14 @@ def run(
         fingerprint=fingerprint,
     )
     state = loop.train(
-        model, batches, settings, out, context, steps=steps, seed=1, evaluate=evaluate,
+        model,
+        batches,
+        settings,
+        out,
+        context,
+        steps=steps,
+        seed=1,
+        evaluate=evaluate,
         evaluate_after=lambda step: step % 2 == 0,
     )
     return model, state
@@ -193,7 +200,7 @@ def test_a_run_that_only_gives_nan_stops(tmp_path: Path) -> None:
 
 def test_the_curve_has_every_step_and_the_evaluations(tmp_path: Path) -> None:
     values = iter(range(100))
-    run(tmp_path, steps=5, evaluate=lambda: {"score": float(next(values))})
+    run(tmp_path, steps=5, evaluate=lambda step: {"score": float(next(values))})
     rows = [json.loads(line) for line in (tmp_path / loop.METRICS).read_text().splitlines()]
     assert [row["step"] for row in rows] == [0, 1, 2, 3, 4, 5]
     assert {row["step"]: row["score"] for row in rows if "score" in row} == {0: 0, 2: 1, 4: 2, 5: 3}
@@ -224,9 +231,9 @@ def never(step: int) -> Batch:
 
 @pytest.mark.parametrize("steps", [STEPS, STEPS - 1])  # the last step is a multiple of checkpoint_every, or is not
 def test_killed_after_the_last_step_nothing_is_trained_again(tmp_path: Path, steps: int) -> None:
-    whole, state = run(tmp_path, steps=steps, evaluate=lambda: {"score": 1.0})
+    whole, state = run(tmp_path, steps=steps, evaluate=lambda step: {"score": 1.0})
     curve = (tmp_path / loop.METRICS).read_bytes()
-    resumed, again = run(tmp_path, steps=steps, batches=never, evaluate=lambda: {"score": 2.0})
+    resumed, again = run(tmp_path, steps=steps, batches=never, evaluate=lambda step: {"score": 2.0})
     assert same(whole, resumed)
     assert again == state
     assert (tmp_path / loop.METRICS).read_bytes() == curve

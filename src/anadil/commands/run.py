@@ -13,7 +13,7 @@ from anadil.commands.init import quickstart
 from anadil.context import Context
 from anadil.errors import UserError
 from anadil.progress import to_stderr
-from anadil.recipe import Recipe, load
+from anadil.recipe import Recipe, Run, load
 from anadil.stages.plan import Step, plan
 from anadil.stages.run import HASHES, RUN, run, use_threads
 
@@ -36,7 +36,7 @@ def run_recipe(name: str, settings: list[str], folder: Path | None, runs: Path, 
     path = find_recipe(name)
     recipe = load(path, settings)
     folder = folder or runs / recipe.name
-    outcome = run(recipe, path, folder, _context(recipe), rerun=rerun)
+    outcome = run(recipe, path, folder, context_of(recipe.run), rerun=rerun)
     verdicts = judge(recipe.gates, outcome.metrics["evaluate"]) if "evaluate" in recipe.stages else []
     if outcome.ran or not _is_current(folder / "report.html", recipe):
         write(folder, verdicts=[(v.passed, v.text) for v in verdicts])
@@ -71,12 +71,11 @@ def _argument(folder: Path, runs: Path) -> str:
     return folder.name if folder.parent == runs else str(folder)
 
 
-def _context(recipe: Recipe) -> Context:
-    threads = use_threads(recipe.run.threads)
-    device = "cpu"
-    if recipe.run.device != "cpu":
-        device = _gpu(recipe.run.device)
-    return Context(to_stderr(), device=device, threads=threads, micro_batch_tokens=recipe.run.micro_batch_tokens)
+def context_of(table: Run) -> Context:
+    """Where and how to run, as [run] says and this machine allows."""
+    device = "cpu" if table.device == "cpu" else _gpu(table.device)
+    threads = use_threads(table.threads)
+    return Context(to_stderr(), device=device, threads=threads, micro_batch_tokens=table.micro_batch_tokens)
 
 
 def _gpu(wish: str) -> str:

@@ -1,10 +1,9 @@
-"""The parts of the road as tools of their own: `corpus run`, `tokenizer build`, `eval bpb`."""
+"""The parts of the road as tools of their own: `corpus run`, `eval bpb`."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from anadil import hub
 from anadil.artifact import Hashes
 from anadil.corpus.build import build
 from anadil.progress import to_stderr
@@ -28,32 +27,6 @@ def run_corpus(
         print(f"  {verdict:<13} {count['documents']:>9,} documents {count['words']:>12,} words")
     if account["unreadable_lines"]:
         print(f"could not be read and skipped: {account['unreadable_lines']:,} lines, rows or files")
-    print(f"written to {out}")
-
-
-def build_tokenizer(
-    base: str,
-    corpus: Path,
-    out: Path,
-    *,
-    keep: tuple[str, ...],
-    language: str,
-    mode: Any,
-    new_tokens: int | None,
-    vocab_size: int,
-    as_json: bool,
-) -> None:
-    """Build and measure a tokenizer, and print the measurements."""
-    from anadil.recipe import Tokenizer
-    from anadil.stages.tokenizer import build_and_measure
-
-    table = Tokenizer(mode=mode, new_tokens=new_tokens, vocab_size=vocab_size, keep=list(keep))
-    metrics = build_and_measure(table, hub.local_folder(base, None), corpus, language, "en", out, to_stderr())
-    if as_json:
-        print(json.dumps(metrics | {"out": str(out)}, indent=2))
-        return
-    for name, value in metrics.items():
-        print(f"{name:<40} {value:>12,.3f}")
     print(f"written to {out}")
 
 

@@ -34,12 +34,16 @@ OnError = Callable[[UserError], None]
 
 def source_files(source: Source) -> list[Path]:
     """The files of a source, sorted by name; UserError if there are none of a known kind."""
-    path = source.path
+    return text_files(source.path, f"source {source.name!r}", "check corpus.sources.path; it")
+
+
+def text_files(path: Path, what: str, key: str = "a path in a recipe") -> list[Path]:
+    """The files of a known kind at a path (file, folder or glob), sorted by name; UserError if there are none."""
     found = sorted(path.rglob("*")) if path.is_dir() else sorted(Path(name) for name in glob.glob(str(path)))
     files = [file for file in found if file.is_file() and _kind(file)]
     if not files:
-        what = f"source {source.name!r}: no {', '.join(SUFFIXES)} file (plain, .gz or .zst) at {path}"
-        raise UserError(what, hint="check corpus.sources.path; it is relative to the recipe file")
+        missing = f"{what}: no {', '.join(SUFFIXES)} file (plain, .gz or .zst) at {path}"
+        raise UserError(missing, hint=f"{key} is relative to the recipe file")
     return files
 
 

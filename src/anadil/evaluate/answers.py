@@ -16,12 +16,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from anadil import durable
+from anadil import bootstrap, durable
 from anadil.corpus.dialogues import read_rows
 from anadil.engines import GGUF_PREFERENCE
 from anadil.engines.protocol import Engine, GenerateParams
 from anadil.errors import UserError
-from anadil.evaluate import bootstrap
 from anadil.evaluate.overlap import LongestRuns
 from anadil.languages import LanguageProfile
 from anadil.progress import Progress

@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from anadil import bootstrap
 from anadil.corpus.clean import text_hash
 from anadil.corpus.read import read
 from anadil.errors import UserError
-from anadil.evaluate import bootstrap
 from anadil.recipe import Source
 from anadil.tokenizer.chat import BOS, control_id, encode_plain
 from anadil.tokenizer.load import load_tokenizer

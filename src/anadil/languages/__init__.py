@@ -3,15 +3,29 @@
 A profile is `languages/<code>.toml` here, or any file of that form named in the recipe.
 """
 
+import re
 import tomllib
 import unicodedata
+from collections.abc import Iterator
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from anadil.errors import UserError
+
+
+def _compiles(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"not a regular expression: {error}") from error
+    return pattern
+
+
+RegularExpression = Annotated[str, AfterValidator(_compiles)]
 
 
 class _Table(BaseModel):
@@ -21,10 +35,12 @@ class _Table(BaseModel):
 class PersonalData(_Table):
     """Patterns of personal data as this country writes it."""
 
-    phone: list[str] = Field(default=[], description="regular expressions of phone numbers")
+    phone: list[RegularExpression] = Field(default=[], description="regular expressions of phone numbers")
     iban_countries: list[str] = Field(default=[], description="two-letter country codes of bank accounts")
-    identity: list[str] = Field(default=[], description="regular expressions of identity numbers")
-    identity_context: list[str] = Field(default=[], description="words one of which must stand near an identity number")
+    identity: list[RegularExpression] = Field(default=[], description="regular expressions of identity numbers")
+    identity_context: list[str] = Field(
+        default=[], description="words, lowercase, one of which must stand near an identity number; none: no such word"
+    )
 
 
 class Neighbour(_Table):
@@ -59,7 +75,10 @@ class LanguageProfile(_Table):
     letters: str
     casing_pairs: list[tuple[str, str]] = Field(default=[], description="lower, upper where Unicode's default is wrong")
     look_alikes: dict[str, str] = Field(default={}, description="foreign letter -> the letter it is meant to be")
-    ascii_fold: dict[str, str] = Field(default={}, description="letter -> what people type on an ASCII keyboard")
+    ascii_fold: dict[str, str] = Field(
+        default={},
+        description="letter -> what people type without it: ASCII in Latin scripts, in others letters of the keyboard",
+    )
     apostrophes: list[str] = Field(default=["'"], description="characters used as an apostrophe; the first is standard")
     digit_separators: list[str] = Field(default=[" ", "."], description="characters between groups of digits")
     personal_data: PersonalData = PersonalData()
@@ -68,6 +87,12 @@ class LanguageProfile(_Table):
     refusals: Refusals = Refusals()
     eval_sets: dict[str, str] = Field(default={}, description="task -> name of the public evaluation set")
     thresholds: Thresholds = Thresholds()
+
+    @model_validator(mode="after")
+    def _sound(self) -> Self:
+        for problem in _problems(self):
+            raise ValueError(problem)
+        return self
 
     @cached_property
     def _lower(self) -> dict[int, str]:
@@ -96,13 +121,48 @@ class LanguageProfile(_Table):
         return text.translate(self._upper).upper()
 
     def fold_ascii(self, text: str) -> str:
-        """The text as typed on a keyboard without this language's letters."""
+        """The text as typed on a keyboard without this language's letters; ASCII only where the script is Latin."""
         return text.translate(self._fold)
 
     def letter_share(self, text: str) -> float:
         """Share of the alphabetic characters of `text` that are this language's; 0 for a text without letters."""
         letters = [c for c in unicodedata.normalize("NFC", text) if c.isalpha()]
         return sum(c in self.alphabet for c in letters) / len(letters) if letters else 0.0
+
+
+def _problems(profile: LanguageProfile) -> Iterator[str]:
+    """What is wrong with the letters of a profile, the field first."""
+    single = {"casing_pairs": [one for pair in profile.casing_pairs for one in pair]}
+    single |= {
+        "look_alikes": [*profile.look_alikes, *profile.look_alikes.values()],
+        "ascii_fold": [*profile.ascii_fold],
+    }
+    for field, entries in single.items():
+        yield from (f"{field}: {one!r} is not one character (in the form NFC)" for one in entries if len(one) != 1)
+    if unicodedata.normalize("NFC", profile.letters) != profile.letters:
+        yield "letters: not in the form NFC"
+    for letter in profile.letters:
+        yield from _letter_problems(profile, letter)
+    yield from (
+        f"ascii_fold: {one!r} is not among the letters" for one in profile.ascii_fold if one not in profile.letters
+    )
+    yield from (
+        f"look_alikes: {one!r} is a letter of the language" for one in profile.look_alikes if one in profile.alphabet
+    )
+
+
+def _letter_problems(profile: LanguageProfile, letter: str) -> Iterator[str]:
+    upper = profile.upper(letter)
+    if unicodedata.category(letter)[0] not in "LM":
+        yield f"letters: {letter!r} is no letter"
+    if profile.letters.count(letter) > 1 and not unicodedata.combining(letter):
+        yield f"letters: {letter!r} stands there twice"
+    if profile.lower(letter) != letter:
+        yield f"letters: {letter!r} is not lowercase"
+    elif len(upper) != 1:
+        yield f"casing_pairs: the capital of {letter!r} is {upper!r}; give a pair with the one letter that it should be"
+    elif profile.lower(upper).casefold() != letter.casefold():  # casefold: σ and ς have one capital, which is right
+        yield f"casing_pairs: {letter!r} -> {upper!r} -> {profile.lower(upper)!r}; give a pair for each of the two"
 
 
 def known_languages() -> list[str]:
@@ -136,4 +196,5 @@ def load_profile(code_or_path: str) -> LanguageProfile:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise UserError(f"{path}: {key}: {first['msg']}", hint="see the fields of LanguageProfile") from error
+        what = ": ".join(filter(None, [str(path), key, first["msg"].removeprefix("Value error, ")]))
+        raise UserError(what, hint="docs/languages.md says of every field what it holds") from error

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from anadil.model.load import hidden_and_head
@@ -28,7 +29,6 @@ class _Span:
         return self.stop - self.start
 
 
-@torch.no_grad()
 def score_documents(
     model: nn.Module,
     ids: Sequence[Sequence[int]],
@@ -36,18 +36,30 @@ def score_documents(
     max_tokens: int = 8192,
     context: int | None = None,
 ) -> list[float]:
-    """Sum of the negative log likelihoods in nats of each document's tokens, given its first one (BOS).
+    """Sum of the negative log likelihoods in nats of each document's tokens but the first: see `score_tokens`."""
+    return [float(nll_T.sum()) for nll_T in score_tokens(model, ids, max_tokens=max_tokens, context=context)]
 
-    Each token but the first is scored exactly once. A document longer than `context` tokens
-    (default: what the model was made for, at most `LONGEST_CONTEXT`) goes in windows that overlap by
-    half, so that every token but those of the first window has at least half a window before it.
-    `max_tokens` bounds one forward pass, which is of one window at least: it does not change the score.
+
+@torch.no_grad()
+def score_tokens(
+    model: nn.Module,
+    ids: Sequence[Sequence[int]],
+    *,
+    max_tokens: int = 8192,
+    context: int | None = None,
+) -> list[NDArray[np.float64]]:
+    """The negative log likelihood in nats of each token but the first (BOS) of each document, [tokens - 1] each.
+
+    Each is scored exactly once. A document longer than `context` tokens (default: what the model was made for, at
+    most `LONGEST_CONTEXT`) goes in windows that overlap by half, so that every token but those of the first window
+    has at least half a window before it. `max_tokens` bounds one forward pass, which is of one window at least: it
+    does not change the score.
     """
     body, weight_VD = hidden_and_head(model)
     longest = getattr(getattr(model, "config", None), "max_position_embeddings", None) or LONGEST_CONTEXT
     context = min(context or LONGEST_CONTEXT, longest)
     spans = [span for index, document in enumerate(ids) for span in _spans(index, len(document), context)]
-    totals = np.zeros(len(ids))
+    scores = [np.zeros(max(0, len(document) - 1)) for document in ids]
     was_training = model.training
     model.eval()
     for group in _groups(spans, max_tokens):
@@ -61,10 +73,11 @@ def score_documents(
         hidden = body(input_ids=input_ids.to(weight_VD.device), use_cache=False).last_hidden_state
         kept = (labels >= 0).to(weight_VD.device)
         nll = token_nll(hidden[kept], weight_VD, labels.to(weight_VD.device)[kept]).double().cpu().numpy()
-        document = np.repeat([span.document for span in group], [span.stop - span.scored + 1 for span in group])
-        np.add.at(totals, document, nll)
+        ends = np.cumsum([span.stop - span.scored + 1 for span in group])
+        for span, part in zip(group, np.split(nll, ends[:-1]), strict=True):
+            scores[span.document][span.scored - 1 : span.stop] = part
     model.train(was_training)
-    return [float(total) for total in totals]
+    return scores
 
 
 def _spans(document: int, length: int, context: int) -> Iterator[_Span]:

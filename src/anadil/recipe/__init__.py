@@ -4,23 +4,29 @@ from anadil.recipe.base import Base, Shape
 from anadil.recipe.corpus import Corpus, Source
 from anadil.recipe.delivery import Evaluate, Export, Gate, Run, Serve
 from anadil.recipe.load import load, override
+from anadil.recipe.proof import Proof
 from anadil.recipe.recipe import STAGES, Recipe
 from anadil.recipe.table import flatten
-from anadil.recipe.tokenizer import Tokenizer
-from anadil.recipe.training import Optimisation, Pretrain, Sft, Transfer
+from anadil.recipe.tokenizer import Candidate, Keep, MeasureOn, Tokenizer
+from anadil.recipe.training import Optimisation, Pretrain, Settle, Sft, Transfer
 
 __all__ = [
     "STAGES",
     "Base",
+    "Candidate",
     "Corpus",
     "Evaluate",
     "Export",
     "Gate",
+    "Keep",
+    "MeasureOn",
     "Optimisation",
     "Pretrain",
+    "Proof",
     "Recipe",
     "Run",
     "Serve",
+    "Settle",
     "Sft",
     "Shape",
     "Source",

@@ -36,9 +36,10 @@ class Transfer(Table):
     """How the rows of new tokens are made."""
 
     method: Literal["calibrated", "mean", "random"] = Field(
-        default="calibrated", description="mean of the old pieces with calibrated logits, plain mean, or random rows"
+        default="calibrated",
+        description="mean of the old pieces with calibrated probability, norm-matched mean, or random rows",
     )
-    sample_tokens: int = Field(default=65_536, ge=1_024, description="tokens of text used to calibrate")
+    sample_tokens: int = Field(default=16_384, ge=1_024, description="tokens of text used to calibrate")
     settle: Settle | None = Field(
         default=None, description="train the new rows alone for some updates, all else frozen; default: no such phase"
     )

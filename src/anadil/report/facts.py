@@ -14,6 +14,7 @@ from anadil.languages import load_profile
 from anadil.report.words import Side, plain
 
 RUN, ACCOUNTING, ANSWERS = "run.json", "corpus/accounting.json", "evaluate/answers.jsonl"
+DECISION, DECISION_PAGE = "tokenizer/decision.json", "tokenizer/decision.html"
 SHOWN_ANSWERS = 3
 HEADLINES: tuple[tuple[str, str], ...] = (("tokenizer", "tokens_per_word"), ("evaluate", "bits_per_byte"))
 """Stage and measure of the figures that open the report; of all of them less is better."""
@@ -26,6 +27,12 @@ class Estimate:
     value: float
     low: float | None = None
     high: float | None = None
+
+    @property
+    def direction(self) -> Literal["better", "worse", "unclear"]:
+        """Of a change in a measure of which less is better; unclear where the interval includes zero."""
+        low, high = (self.value if end is None else end for end in (self.low, self.high))
+        return "unclear" if low <= 0 <= high else "better" if high < 0 else "worse"
 
 
 @dataclass(frozen=True)
@@ -41,13 +48,8 @@ class Change:
 
     @property
     def verdict(self) -> Literal["better", "worse", "unclear", "none"]:
-        """Which way it went; unclear where the interval includes zero, none where there is nothing to compare."""
-        if self.difference is None:
-            return "none"
-        low, high = self.difference.low, self.difference.high
-        if low is None or high is None:
-            low = high = self.difference.value
-        return "unclear" if low <= 0 <= high else "better" if high < 0 else "worse"
+        """Which way it went; none where there is nothing to compare."""
+        return self.difference.direction if self.difference else "none"
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,7 @@ class RunFacts:
     curves: tuple[Curve, ...]
     answers: tuple[Answer, ...]
     answered: int
+    recommendation: str  # of a tokenizer, with its reason; "" where nothing was decided
 
     def metrics(self, stage: str) -> dict[str, float]:
         """Metrics of a stage; empty if it is not done."""
@@ -196,6 +199,7 @@ def facts(run_folder: Path) -> RunFacts:
         curves=tuple(curve for name in stages if (curve := _curve(run_folder / name / LOG, name)).points),
         answers=tuple(answers[:SHOWN_ANSWERS]),
         answered=len(answers),
+        recommendation=_recommendation(run_folder / DECISION),
     )
 
 
@@ -250,6 +254,12 @@ def _answers(run_folder: Path) -> Iterator[Answer]:
         texts = {key: plain(value) for key, value in row.items() if isinstance(value, str)}
         if "question" in texts:
             yield Answer(texts["question"], texts.get("base_answer"), texts.get("answer"), texts.get("reference"))
+
+
+def _recommendation(decision: Path) -> str:
+    said = (_json(decision) or {}).get("recommendation") or {}
+    label, reason = (plain(said.get(key) or "") for key in ("label", "reason"))
+    return reason if reason.startswith(label) else f"{label}: {reason}".removesuffix(": ")
 
 
 def _estimate(metrics: dict[str, float], name: str) -> Estimate | None:

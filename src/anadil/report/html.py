@@ -1,23 +1,22 @@
 """The report as one HTML file that needs nothing but itself: no script, no font, no picture from elsewhere."""
 
-import math
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 import anadil
 from anadil import durable
 from anadil.corpus.clean import KEPT
 from anadil.report import plots
-from anadil.report.facts import Change, Curve, RunFacts, Source, facts
-from anadil.report.words import Side, duration, number, percent, plain, signed, size, words
+from anadil.report.decision import write_page
+from anadil.report.facts import DECISION, DECISION_PAGE, Change, Curve, RunFacts, Source, facts
+from anadil.report.page import environment, figure, style
+from anadil.report.words import Side, number, percent, plain, signed, words
 
 REPORT = "report.html"
 LONGEST_ANSWER = 1_200
@@ -27,30 +26,23 @@ RATES = ("lr", "learning_rate")
 def write(run_folder: Path, verdicts: Sequence[tuple[bool, str]] = ()) -> Path:
     """Write `run_folder/report.html` from what the run's stages left; `verdicts` are (passed, text) of its gates.
 
-    The same files give the same bytes. UserError if `run_folder` holds no run.
+    Where the tokenizer was decided, its page too, which the report links to. The same files give the same bytes.
+    UserError if `run_folder` holds no run.
     """
     path = run_folder / REPORT
+    if (run_folder / DECISION).is_file():
+        write_page(run_folder / DECISION)
     durable.write_text(path, render(facts(run_folder), verdicts), "report")
     return path
 
 
 def render(run: RunFacts, verdicts: Sequence[tuple[bool, str]] = ()) -> str:
     """The page; sections without facts are absent. Every text is escaped."""
-    here = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader(here), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters |= {
-        "figure": figure,
-        "change": partial(figure, show=signed),
-        "duration": duration,
-        "size": size,
-    }
-    environment.filters |= {"shorten": shorten, "quote": shlex.quote}
-    return environment.get_template("report.html.jinja").render(
+    templates = environment(change=partial(figure, show=signed), shorten=shorten, quote=shlex.quote)
+    return templates.get_template("report.html.jinja").render(
         run=run,
         version=anadil.__version__,
-        style=Markup((here / "report.css").read_text(encoding="utf-8")),
+        style=style("report.css"),
         verdicts=[(passed, plain(text)) for passed, text in verdicts],
         cards=[card(change) for change in run.changes],
         panels=[panel for curve in run.curves for panel in panels(curve, run.languages)],
@@ -58,14 +50,8 @@ def render(run: RunFacts, verdicts: Sequence[tuple[bool, str]] = ()) -> str:
         environments=environments(run),
         words=partial(words, languages=run.languages),
         percent=percent,
+        decision_page=DECISION_PAGE,
     )
-
-
-def figure(value: float | None, show: Any = number) -> Markup:
-    """A number as people read it, with the exact one as its machine-readable value."""
-    if value is None or not math.isfinite(value):
-        return Markup("{}").format(show(value) if value is not None else "–")
-    return Markup('<data value="{}">{}</data>').format(repr(value), show(value))
 
 
 def shorten(text: str) -> str:

@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from anadil.corpus.clean import KEPT
-from anadil.report.facts import Answer, Change, Estimate, RunFacts, Source, facts
+from anadil.report.facts import DECISION_PAGE, Answer, Change, Estimate, RunFacts, Source, facts
 from anadil.report.plots import thin
 from anadil.report.words import duration, number, percent, plain, signed, size, words
 
@@ -59,7 +59,7 @@ def _sections(run: RunFacts, verdicts: Sequence[tuple[bool, str]]) -> Iterator[t
     if curves := list(_curves(run)):
         yield "Training", [_table(("", "", "first", "last"), curves, wrap=1)]
     if vocabulary := _vocabulary(run.metrics("tokenizer")):
-        yield "Vocabulary", [Text(vocabulary)]
+        yield "Vocabulary", [Text(vocabulary), *_recommendation(run)]
     if run.sources:
         header = ("documents of", "read", "training", "held out", "rejected")
         yield "Corpus", [_table(header, [_source(source) for source in run.sources], wrap=4)]
@@ -147,6 +147,12 @@ def _vocabulary(metrics: dict[str, float]) -> str:
         f"{word} {number(metrics[f'{name}_tokens'])}" for word, name in names.items() if f"{name}_tokens" in metrics
     ]
     return "tokens " + ", ".join(parts)
+
+
+def _recommendation(run: RunFacts) -> list[Text]:
+    if not run.recommendation:
+        return []
+    return [Text(f"recommended: {run.recommendation}"), Text(f"all candidates: {DECISION_PAGE}", "dim")]
 
 
 def _source(source: Source) -> tuple[str, ...]:

@@ -97,6 +97,17 @@ def percent(part: float, whole: float) -> str:
     return f"{100 * part / whole:+.1f}%".replace("-", "\N{MINUS SIGN}") if whole else "–"
 
 
+def ratio(value: float) -> str:
+    """Tokens per word and their like, in columns: always three decimals, so that 5.000 stands under 4.137."""
+    return f"{value:.3f}" if 0 <= value < 1000 else number(value)
+
+
+def share(value: float) -> str:
+    """A relative difference given as such (0.015) as percent, with its sign."""
+    text = percent(value, 1.0)
+    return text[1:] if text[1:] == "0.0%" else text
+
+
 def duration(seconds: float) -> str:
     """Seconds as the two largest units that fit."""
     if seconds < 60:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from anadil import hub
-from anadil.corpus.read import source_files
+from anadil.corpus.read import source_files, text_files
 from anadil.errors import UserError
 from anadil.languages import language_key, profile_source
 from anadil.recipe import Recipe
@@ -42,6 +42,17 @@ def _base_tokenizer_files(recipe: Recipe) -> dict[str, Path]:
     return {label: file for label, file in _base_files(recipe).items() if file.suffix in (".json", ".jinja")}
 
 
+def _tokenizer_files(recipe: Recipe) -> dict[str, Path]:
+    """The base's tokenizer, the samples of what is kept, and the texts to measure on."""
+    files, table = _base_tokenizer_files(recipe), recipe.tokenizer
+    named = [(f"tokenizer.keep[{place}]", entry.sample) for place, entry in enumerate(table.keep)]
+    named += [(f"tokenizer.measure_on {texts.name}", texts.path) for texts in table.measure_on]
+    for key, path in named:
+        if path:
+            files |= {f"{key} {_below(file, path)}": file for file in text_files(path, key)}
+    return files
+
+
 def _sft_files(recipe: Recipe) -> dict[str, Path]:
     data = recipe.sft.data if recipe.sft else []
     return {f"sft.data[{number}] {path.name}": _existing(path, "sft.data") for number, path in enumerate(data)}
@@ -61,9 +72,11 @@ def _existing(path: Path, key: str) -> Path:
 
 STAGES: tuple[StageSpec, ...] = (
     StageSpec("corpus", 1, ("corpus",), ("language",), (), _corpus_files),
-    StageSpec("tokenizer", 1, ("tokenizer",), ("language", "base"), ("corpus",), _base_tokenizer_files),
+    StageSpec("tokenizer", 2, ("tokenizer",), ("language", "base"), ("corpus",), _tokenizer_files),
     StageSpec("encode", 1, (), (), ("corpus", "tokenizer"), lambda recipe: {}, saves_on_stop=True),
-    StageSpec("transfer", 1, ("transfer",), ("base", "seed"), ("tokenizer", "encode", "corpus"), _base_files, True),
+    StageSpec(
+        "transfer", 2, ("transfer",), ("base", "seed"), ("tokenizer", "encode", "corpus"), _base_files, True, True
+    ),
     StageSpec("pretrain", 1, ("pretrain",), ("seed",), ("transfer", "encode"), lambda recipe: {}, True, True),
     StageSpec("sft", 1, ("sft", "serve.system_prompt"), ("seed",), (MODEL[1:],), _sft_files, True, True),
     StageSpec("export", 1, ("export",), ("name",), (MODEL, "corpus"), lambda recipe: {}),

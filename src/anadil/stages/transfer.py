@@ -48,7 +48,7 @@ def _move(
         base,
         inputs["corpus"],
         inputs["tokenizer"],
-        shards.token_counts(),
+        shards,
         method=table.method,
         sample_tokens=table.sample_tokens,
         seed=recipe.seed,

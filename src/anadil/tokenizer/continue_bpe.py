@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from anadil.errors import UserError
 from anadil.tokenizer.load import Merge, Vocabulary, build_pre_tokenizer, from_bytes, to_bytes
-from anadil.tokenizer.train import learn_merges
+from anadil.tokenizer.train import fed_share, learn_merges
 
 _PRIVATE_USE = (range(0xE000, 0xF900), range(0xF0000, 0xFFFFE), range(0x100000, 0x10FFFE))
 
@@ -29,6 +29,8 @@ class Continued:
     merges: list[Merge] = field(default_factory=list)
     tokens: list[str] = field(default_factory=list)
     dropped: Counter[str] = field(default_factory=Counter)
+    scale: float = 1.0
+    """What the counts were multiplied with for the trainer; less than 1 where there are too many words."""
 
 
 def continue_bpe(
@@ -50,6 +52,7 @@ def continue_bpe(
     while True:
         learned = learn_merges(segments, limit, min_pair_count)
         result = _map_back(learned, pieces, vocabulary, fixed, budget)
+        result.scale = fed_share(segments)
         if len(result.tokens) == budget:
             return result
         if len({left + right for left, right in learned}) < limit:  # the text has no more to give
@@ -61,7 +64,7 @@ class Cutter:
     """Cuts words (byte-level alphabet) into the pieces of a vocabulary."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
-        self._model = vocabulary.build().model
+        self._model = vocabulary.model
 
     def pieces(self, word: str) -> list[str]:
         return [token.value for token in self._model.tokenize(word)]
@@ -101,6 +104,8 @@ def _letter_runs(word: str, pieces: Sequence[str]) -> Iterator[tuple[str, ...]]:
 def _allowed_bytes(word: str) -> list[bool]:
     """For each byte: part of a letter or mark, or the space before a word that starts with one."""
     text = to_bytes(word).decode(errors="replace")
+    if text.removeprefix(" ").isalpha():  # most words: the rule below, faster
+        return [True] * len(word)
     letters = [unicodedata.category(character)[0] in "LM" for character in text]
     if text.startswith(" ") and len(letters) > 1 and letters[1]:
         letters[0] = True

@@ -1,7 +1,9 @@
 """Corpus text to token shards, in parallel and restartable.
 
 Which row groups make up a shard depends on the corpus alone, so the files are the same bytes for any number of
-workers. A shard is its ids, its offsets and, last, a marker; one with a marker is not encoded again.
+workers, and whichever library encodes. A shard is its ids, its offsets and, last, a marker; one with a marker is not
+encoded again. Where the fast library encodes, some documents of every shard are encoded by the other one too, and
+a single difference makes it encode the whole shard; the marker and the metrics say so.
 """
 
 import ctypes
@@ -28,13 +30,26 @@ from anadil.corpus.build import sources as read_sources
 from anadil.errors import Interrupted
 from anadil.progress import Progress, silent
 from anadil.tokenizer.chat import BOS, EOS, control_id
-from anadil.tokenizer.load import load_tokenizer
+from anadil.tokenizer.fast import Encoded, Encoder, read_agreement
 from anadil.tokenizer.shards import TokenShards, dtype_of, sha256_of
 
 SPLITS = ("train", "heldout")
 SHARD_BYTES = 64 << 20
 """Uncompressed parquet bytes from which on a shard is full; small enough to redo one after a crash."""
 _BATCH_DOCUMENTS = 256
+_CHECK_FIRST, _CHECK_LATER = 16, 256
+"""One in so many documents of a shard's first batch, and of the later ones, is encoded by both libraries."""
+
+
+@dataclass
+class _Written:
+    """What went into a shard's ids, and how the fast encoding of it was checked."""
+
+    offsets: list[NDArray[np.int64]]
+    text_bytes: int = 0
+    fast_documents: int = 0
+    checked: int = 0
+    differing: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,7 +105,7 @@ def encode(
     every = [plan for some in plans.values() for plan in some]
     _run(every, workers, progress or silent(), stop_requested)
     _write_index(sources, plans, tokenizer, out)
-    return _metrics(out)
+    return _metrics(out) | _fast_metrics(every)
 
 
 def plan_shards(corpus: Path, source: str, split: str, tokenizer: Path, out: Path, shard_bytes: int) -> list[ShardPlan]:
@@ -99,7 +114,7 @@ def plan_shards(corpus: Path, source: str, split: str, tokenizer: Path, out: Pat
     if not parquet.is_file():
         return []
     sha256 = sha256_of(tokenizer / "tokenizer.json")
-    size = vocab_size(_tokenizer(tokenizer, sha256))
+    size = vocab_size(_encoder(tokenizer, sha256).tokenizer)
     return [
         ShardPlan(
             parquet=parquet,
@@ -191,43 +206,78 @@ def _is_done(plan: ShardPlan) -> bool:
     except (OSError, ValueError):
         return False
     files = (plan.out / marker["file"], plan.out / marker["offsets"])
-    return marker.get("made_from") == plan.made_from() and all(file.is_file() for file in files)
+    known = marker.get("made_from") == plan.made_from() and "fast_encoding" in marker
+    return known and all(file.is_file() for file in files)
 
 
 @cache
-def _tokenizer(folder: Path, sha256: str) -> Tokenizer:
+def _encoder(folder: Path, sha256: str) -> Encoder:
     del sha256  # part of the key: a worker may outlive a tokenizer
-    return load_tokenizer(folder)
+    return Encoder(folder, read_agreement(folder))
 
 
 def encode_shard(plan: ShardPlan) -> None:
     """Make one shard: ids and offsets, then its marker."""
     durable.remove(plan.marker, "shard")
-    tokenizer = _tokenizer(plan.tokenizer, plan.tokenizer_sha256)
-    dtype = dtype_of(plan.vocab_size)
     ids_path, offsets_path = plan.out / f"{plan.name}.bin", plan.out / f"{plan.name}.offsets.npy"
-    offsets = [0]
-    text_bytes = 0
-    with durable.new_file(ids_path, "shard") as temporary, open(temporary, "wb") as file:
-        for texts in _texts(plan.parquet, plan.row_groups):
-            documents = _encode(tokenizer, texts)
-            np.concatenate(documents).astype(dtype).tofile(file)
-            for document in documents:
-                offsets.append(offsets[-1] + len(document))
-            text_bytes += sum(len(text.encode()) for text in texts)
-        file.flush()
+    with durable.new_file(ids_path, "shard") as temporary:
+        written = _write(plan, temporary, fast=True)
+        if differing := written.differing:
+            checked = written.checked
+            written = _write(plan, temporary, fast=False)
+            written.differing, written.checked = differing, checked
+    offsets = np.concatenate(written.offsets)
     with durable.new_file(offsets_path, "shard") as temporary, open(temporary, "wb") as file:
-        np.save(file, np.array(offsets, np.int64))
+        np.save(file, offsets)
     marker = {
         "file": f"{plan.name}.bin",
         "offsets": f"{plan.name}.offsets.npy",
-        "tokens": offsets[-1],
+        "tokens": int(offsets[-1]),
         "documents": len(offsets) - 1,
-        "bytes": text_bytes,
+        "bytes": written.text_bytes,
         "sha256": sha256_of(ids_path),
         "made_from": plan.made_from(),
+        "fast_encoding": {
+            "documents": written.fast_documents,
+            "checked": written.checked,
+            "differences": written.differing,
+        },
     }
     durable.write_json(plan.marker, marker, "shard")
+
+
+def _write(plan: ShardPlan, path: Path, fast: bool) -> _Written:
+    """Write the ids of a shard, from the beginning, with the fast library where it may be used or without."""
+    encoder = _encoder(plan.tokenizer, plan.tokenizer_sha256)
+    fast = fast and bool(encoder.library)
+    bos, eos = control_id(encoder.tokenizer, BOS), control_id(encoder.tokenizer, EOS)
+    dtype = dtype_of(plan.vocab_size)
+    written = _Written([np.zeros(1, np.int64)])
+    with open(path, "wb") as file:
+        for place, texts in enumerate(_texts(plan.parquet, plan.row_groups)):
+            encoded = encoder.encode(texts) if fast else encoder.reference(texts)
+            ids, ends = _framed(encoded, bos, eos)
+            ids.astype(dtype).tofile(file)
+            written.offsets.append(written.offsets[-1][-1] + ends)
+            written.text_bytes += sum(len(text.encode()) for text in texts)
+            if fast:
+                some = range(0, len(texts), _CHECK_LATER if place else _CHECK_FIRST)
+                written.fast_documents += len(texts)
+                written.checked += len(some)
+                written.differing += encoder.differing(texts, encoded, some)
+        file.flush()
+    return written
+
+
+def _framed(encoded: Encoded, bos: int, eos: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """BOS + ids + EOS of every document in one array, and where each document ends in it."""
+    ends = np.cumsum(encoded.lengths + 2)
+    starts = ends - encoded.lengths - 2
+    ids = np.empty(len(encoded.ids) + 2 * len(ends), np.uint32)
+    between = np.ones(len(ids), np.bool_)
+    between[starts] = between[ends - 1] = False
+    ids[starts], ids[ends - 1], ids[between] = bos, eos, encoded.ids
+    return ids, ends
 
 
 def _texts(parquet: Path, row_groups: tuple[int, ...]) -> Iterator[list[str]]:
@@ -237,12 +287,6 @@ def _texts(parquet: Path, row_groups: tuple[int, ...]) -> Iterator[list[str]]:
                 yield batch.column(0).to_pylist()
 
 
-def _encode(tokenizer: Tokenizer, texts: list[str]) -> list[NDArray[np.uint32]]:
-    bos, eos = control_id(tokenizer, BOS), control_id(tokenizer, EOS)
-    encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
-    return [np.array([bos, *encoding.ids, eos], np.uint32) for encoding in encodings]
-
-
 def _write_index(
     sources: list[dict[str, Any]],
     plans: dict[tuple[str, str], list[ShardPlan]],
@@ -250,7 +294,7 @@ def _write_index(
     out: Path,
 ) -> None:
     sha256 = sha256_of(folder / "tokenizer.json")
-    tokenizer = _tokenizer(folder, sha256)
+    tokenizer = _encoder(folder, sha256).tokenizer
     size = vocab_size(tokenizer)
     entries = []
     counts = np.zeros(size, np.float64)
@@ -275,8 +319,14 @@ def _write_index(
 
 
 def _entry(plan: ShardPlan) -> dict[str, Any]:
+    """A shard's entry in shards.json: the same whichever library encoded it."""
+    marker = _marker(plan)
+    del marker["made_from"], marker["fast_encoding"]
+    return marker
+
+
+def _marker(plan: ShardPlan) -> dict[str, Any]:
     marker: dict[str, Any] = json.loads(plan.marker.read_text(encoding="utf-8"))
-    del marker["made_from"]
     return marker
 
 
@@ -289,3 +339,11 @@ def _metrics(out: Path) -> dict[str, float]:
         metrics[f"{split}_tokens"] = sum(shard.tokens for shard in every)
         metrics[f"{split}_bytes"] = sum(shard.bytes for shard in every)
     return metrics
+
+
+def _fast_metrics(plans: list[ShardPlan]) -> dict[str, float]:
+    """Documents that the fast library encoded, those checked, and differences (their shards were encoded again)."""
+    facts = [_marker(plan)["fast_encoding"] for plan in plans]
+    return {
+        f"fast_encoding_{name}": sum(fact[name] for fact in facts) for name in ("documents", "checked", "differences")
+    }

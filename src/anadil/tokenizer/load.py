@@ -7,7 +7,7 @@ every token, also a part of a UTF-8 character, is a string and every string of b
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ LLAMA3_SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
+QWEN_SPLIT = LLAMA3_SPLIT.replace(r"\p{N}{1,3}", r"\p{N}")
+GPT2_SPLIT = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 _KINDS = {
     "Unigram": "a Unigram (SentencePiece) tokenizer",
     "WordPiece": "a WordPiece tokenizer",
@@ -79,9 +81,19 @@ class Vocabulary:
         return max(ids, default=-1) + 1
 
     @property
+    def count(self) -> int:
+        """How many entries it has."""
+        return len(self.tokens) + len(self.added)
+
+    @property
     def added_ids(self) -> dict[str, int]:
         """Ids of the added tokens by their text."""
         return {str(entry["content"]): int(entry["id"]) for entry in self.added}
+
+    @cached_property
+    def model(self) -> models.BPE:
+        """The bare model: it cuts words of the byte-level alphabet, whatever else they hold."""
+        return models.BPE(vocab=dict(self.tokens), merges=list(self.merges), ignore_merges=self.ignore_merges)
 
     def to_json(self) -> dict[str, Any]:
         """The `tokenizer.json` of this vocabulary: no normalizer, BOS put by the post-processor."""
@@ -172,21 +184,32 @@ def read_vocabulary(path: Path) -> Vocabulary:
     UserError when there is none, when it is not JSON, or when it is not a byte-level BPE (naming its kind).
     """
     file = _tokenizer_file(path)
+    data = _read_json(file)
+    if found := _other_kind(data):
+        raise UserError(f"{file} is {found}", hint=_HINT)
+    merges = [_pair(merge) for merge in data["model"]["merges"]]
+    added = data.get("added_tokens") or []
+    contents = {entry["content"] for entry in added}
+    tokens = {token: identifier for token, identifier in data["model"]["vocab"].items() if token not in contents}
+    ignore_merges = bool(data["model"].get("ignore_merges"))
+    vocabulary = Vocabulary(tokens, merges, added, data["pre_tokenizer"], ignore_merges)
+    _check_bytes(file, vocabulary)
+    return vocabulary
+
+
+def other_kind(path: Path) -> str | None:
+    """What kind of tokenizer a folder has, in words, if it is not a byte-level BPE; UserError if unreadable."""
+    return _other_kind(_read_json(_tokenizer_file(path)))
+
+
+def _read_json(file: Path) -> dict[str, Any]:
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-        model = data["model"]
-        kind = model.get("type", "BPE" if "merges" in model else "unknown")
+        data: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        data["model"].get("type")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         what = f"cannot read the tokenizer {file}: {error}"
         raise UserError(what, hint="download the base again; it is a damaged or other file") from error
-    _check_kind(file, data, kind)
-    merges = [_pair(merge) for merge in model["merges"]]
-    added = data.get("added_tokens") or []
-    contents = {entry["content"] for entry in added}
-    tokens = {token: identifier for token, identifier in model["vocab"].items() if token not in contents}
-    vocabulary = Vocabulary(tokens, merges, added, data["pre_tokenizer"], bool(model.get("ignore_merges")))
-    _check_bytes(file, vocabulary)
-    return vocabulary
+    return data
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
@@ -215,25 +238,23 @@ def _pair(merge: Any) -> Merge:
     return left, right
 
 
-def _check_kind(file: Path, data: Mapping[str, Any], kind: str) -> None:
+def _other_kind(data: Mapping[str, Any]) -> str | None:
     model = data["model"]
-    parts = _parts(data.get("pre_tokenizer"))
-    level = [part for part in parts if part.get("type") == "ByteLevel"]
+    kind = model.get("type", "BPE" if "merges" in model else "unknown")
+    level = [part for part in _parts(data.get("pre_tokenizer")) if part.get("type") == "ByteLevel"]
     if kind != "BPE":
-        found = _KINDS.get(kind, f"a tokenizer of kind {kind}")
-    elif model.get("byte_fallback"):
-        found = _SENTENCEPIECE
-    elif not level:
-        found = "a BPE tokenizer that does not work on bytes"
-    elif level[0].get("add_prefix_space"):
-        found = "a byte-level BPE that adds a space before every text"
-    elif model.get("continuing_subword_prefix") or model.get("end_of_word_suffix"):
-        found = "a BPE tokenizer with word-part marks"
-    elif (normalizer := (data.get("normalizer") or {}).get("type", "NFC")) != "NFC":
-        found = f"a byte-level BPE that changes the text first (normalizer {normalizer})"
-    else:
-        return
-    raise UserError(f"{file} is {found}", hint=_HINT)
+        return _KINDS.get(kind, f"a tokenizer of kind {kind}")
+    if model.get("byte_fallback"):
+        return _SENTENCEPIECE
+    if not level:
+        return "a BPE tokenizer that does not work on bytes"
+    if level[0].get("add_prefix_space"):
+        return "a byte-level BPE that adds a space before every text"
+    if model.get("continuing_subword_prefix") or model.get("end_of_word_suffix"):
+        return "a BPE tokenizer with word-part marks"
+    if (normalizer := (data.get("normalizer") or {}).get("type", "NFC")) != "NFC":
+        return f"a byte-level BPE that changes the text first (normalizer {normalizer})"
+    return None
 
 
 def _parts(pre_tokenizer: Any) -> list[Mapping[str, Any]]:
@@ -249,9 +270,10 @@ def _check_bytes(file: Path, vocabulary: Vocabulary) -> None:
         raise UserError(what, hint=_HINT)
 
 
-def _check_ids(vocabulary: Vocabulary) -> None:
+def _check_ids(vocabulary: Vocabulary, written: str) -> None:
     """The library must see the ids we mean, and none of the control tokens in text."""
-    tokenizer = vocabulary.build()
+    tokenizer = Tokenizer.from_str(written)
+    tokenizer.encode_special_tokens = True
     expected = {**vocabulary.tokens, **vocabulary.added_ids}
     assert tokenizer.get_vocab(with_added_tokens=True) == expected, "the library numbers the tokens otherwise"
     for entry in vocabulary.added:
@@ -273,7 +295,8 @@ def write_folder(vocabulary: Vocabulary, out: Path) -> None:
     }
     missing = [name for name in CONTROL_TOKENS if name not in vocabulary.added_ids]
     assert not missing, f"control tokens missing: {missing}"
-    _check_ids(vocabulary)
+    written = json.dumps(vocabulary.to_json(), indent=2, ensure_ascii=False)
+    _check_ids(vocabulary, written)
     durable.write_text(out / "chat_template.jinja", CHAT_TEMPLATE, "tokenizer")
     durable.write_json(out / "tokenizer_config.json", config, "tokenizer")
-    durable.write_json(out / "tokenizer.json", vocabulary.to_json(), "tokenizer")
+    durable.write_text(out / "tokenizer.json", written + "\n", "tokenizer")

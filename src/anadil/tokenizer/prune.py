@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import pairwise
+from types import MappingProxyType
 
+from anadil.languages.scripts import is_of_script
 from anadil.tokenizer.continue_bpe import Cutter
-from anadil.tokenizer.load import Merge, Vocabulary, byte_alphabet, to_bytes
+from anadil.tokenizer.load import Merge, Vocabulary, build_pre_tokenizer, byte_alphabet, to_bytes
 
 
 @dataclass(frozen=True)
@@ -51,30 +53,41 @@ def last_merges(vocabulary: Vocabulary) -> dict[str, Merge]:
 
 
 def _last_merge(token: str, ranks: Mapping[Merge, int]) -> Merge | None:
-    parts = list(token)
-    while len(parts) > 2:
-        pairs = pairwise(parts)
-        rank, place = min((ranks.get(pair, len(ranks)), place) for place, pair in enumerate(pairs))
-        if rank == len(ranks):
+    parts, none = list(token), len(ranks)
+    found = [ranks.get(pair, none) for pair in pairwise(parts)]
+    while len(found) > 1:
+        rank = min(found)
+        if rank == none:
             return None
+        place = found.index(rank)
         parts[place : place + 2] = [parts[place] + parts[place + 1]]
-    pair = tuple(parts)
-    return (pair[0], pair[1]) if len(pair) == 2 and pair in ranks else None
+        del found[place]
+        for beside in (place - 1, place):
+            if 0 <= beside < len(found):
+                found[beside] = ranks.get((parts[beside], parts[beside + 1]), none)
+    return (parts[0], parts[1]) if found and found[0] < none else None
 
 
-def always_kept(vocabulary: Vocabulary, scripts: Sequence[str] = ()) -> set[str]:
+Scripts = Mapping[str, int | None]
+"""Scripts whose tokens stay, by name (such as `cyrillic`): those with ids below the number, or (None) all."""
+
+
+def always_kept(vocabulary: Vocabulary, scripts: Scripts = MappingProxyType({})) -> set[str]:
     """Tokens that stay whatever the text: bytes; tokens without letters (digits, punctuation, white space);
-    those of llama.cpp's check text if the base is Llama 3; all of the given scripts (such as `cyrillic`)."""
+    those of llama.cpp's check text if the base is Llama 3; those of the given scripts.
+
+    A token is of a script if all its letters are: one that mixes scripts is of no text that the script's readers
+    write, and `any` would keep for `latin` what is there for other languages' mixtures.
+    """
     kept = set(byte_alphabet())
-    prefixes = tuple(script.upper() + " " for script in scripts)
-    for token in vocabulary.tokens:
+    below = {script: vocabulary.size if limit is None else limit for script, limit in scripts.items()}
+    for token, identifier in vocabulary.tokens.items():
         try:
             text = to_bytes(token).decode()
         except UnicodeDecodeError:
             continue  # part of a character
-        letters = [character for character in text if unicodedata.category(character)[0] in "LM"]
-        names = [unicodedata.name(letter, "") for letter in letters] if prefixes else []
-        if not letters or any(name.startswith(prefixes) for name in names):
+        has_letters = any(unicodedata.category(character)[0] in "LM" for character in text)
+        if not has_letters or any(identifier < last and is_of_script(text, script) for script, last in below.items()):
             kept.add(token)
     tokens = {identifier: token for token, identifier in vocabulary.tokens.items()}
     return kept | {tokens[identifier] for identifier in check_ids(vocabulary)}
@@ -94,7 +107,9 @@ def check_ids(vocabulary: Vocabulary) -> list[int]:
         text = to_bytes("".join(tokens[identifier] for identifier in ids)).decode()
     except UnicodeDecodeError:
         return []
-    return ids if vocabulary.build().encode(text, add_special_tokens=False).ids == ids else []
+    words = build_pre_tokenizer(vocabulary.pre_tokenizer).pre_tokenize_str(text)
+    cut = Cutter(vocabulary)
+    return ids if [identifier for word, _ in words for identifier in cut.ids(word)] == ids else []
 
 
 def check_text(vocabulary: Vocabulary) -> str:
@@ -103,9 +118,17 @@ def check_text(vocabulary: Vocabulary) -> str:
     return to_bytes("".join(tokens[identifier] for identifier in check_ids(vocabulary))).decode()
 
 
-def free_order(vocabulary: Vocabulary, usage: Sequence[Usage], scripts: Sequence[str] = ()) -> list[str]:
-    """Every token that may go, in the order of going: the least used first, none before a token it is part of."""
-    parts = last_merges(vocabulary)
+def free_order(
+    vocabulary: Vocabulary,
+    usage: Sequence[Usage],
+    scripts: Scripts = MappingProxyType({}),
+    parts: Mapping[str, Merge] | None = None,
+) -> list[str]:
+    """Every token that may go, in the order of going: the least used first, none before a token it is part of.
+
+    `parts` are the vocabulary's `last_merges`, if the caller has them.
+    """
+    parts = last_merges(vocabulary) if parts is None else parts
     stays = _closed(_needed(vocabulary, usage, scripts), parts)
     share = _shares(usage)
     users = Counter(part for token in vocabulary.tokens for part in set(parts.get(token, ())))
@@ -136,7 +159,7 @@ def without(vocabulary: Vocabulary, tokens: Iterable[str]) -> Pruned:
     return Pruned(replace(vocabulary, tokens=left, merges=merges), freed)
 
 
-def _needed(vocabulary: Vocabulary, usage: Sequence[Usage], scripts: Sequence[str]) -> set[str]:
+def _needed(vocabulary: Vocabulary, usage: Sequence[Usage], scripts: Scripts) -> set[str]:
     used = {token for one in usage for token, count in one.counts.items() if count >= one.min_count}
     return always_kept(vocabulary, scripts) | used
 

@@ -90,6 +90,16 @@ class TokenShards:
             raise UserError(f"{file} is absent or not of {self.vocab_size} entries", hint=_HINT)
         return counts
 
+    def language_counts(self) -> dict[str, NDArray[np.int64]]:
+        """(vocab_size,) tokens in the training text of each language that is trained on, sources not weighted."""
+        counts: dict[str, NDArray[np.int64]] = {}
+        for source in self.sources:
+            if source["weight"] > 0 and (shards := self.split(source["name"], "train")):
+                counts_V = counts.setdefault(source["language"], np.zeros(self.vocab_size, np.int64))
+                for shard in shards:
+                    counts_V += np.bincount(shard.ids, minlength=self.vocab_size)
+        return counts
+
     def verify(self) -> None:
         """Read every shard and compare checksums; UserError names the first that differs."""
         for entry in self.sources:

@@ -29,7 +29,8 @@ from anadil.train.optim import adamw, learning_rate
 CHECKPOINTS, METRICS = "checkpoints", "metrics.jsonl"
 MOST_SKIPPED_IN_A_ROW = 8
 
-Evaluate = Callable[[], dict[str, float]]
+Evaluate = Callable[[int], dict[str, float]]
+"""Measurements of the model after so many updates."""
 
 
 def train(
@@ -46,13 +47,13 @@ def train(
 ) -> State:
     """Train the parameters of `model` that want a gradient for `steps` updates, going on from `out/checkpoints`.
 
-    `batch_of(step)` gives the global batch of an update; it is cut into micro batches of
-    `context`'s size, and the loss is the mean over the labels of the global batch. Each update
-    leaves a line in `out/metrics.jsonl`: step, loss (nats a token), lr, grad_norm, tokens and
-    seconds so far (without evaluations), tokens_per_second, and what `evaluate()` returned after
-    it (before the first update, after those that `evaluate_after` chooses, after the last). The last update leaves a checkpoint too, so that a kill after it costs no training. Raises
-    Interrupted after saving when a stop is asked for, and UserError when loss or gradient is not
-    finite `MOST_SKIPPED_IN_A_ROW` times in a row, and for a model that mixes packed documents.
+    `batch_of(step)` gives the global batch of an update; it is cut into micro batches of `context`'s size, and the
+    loss is the mean over the labels of the global batch. Each update leaves a line in `out/metrics.jsonl`: step,
+    loss (nats a token), lr, grad_norm, tokens and seconds so far (without evaluations), tokens_per_second, and what
+    `evaluate(step)` returned after it: before the first update, after those that `evaluate_after` chooses, and
+    after the last. The last update leaves a checkpoint too, so that a kill after it costs no training. Raises
+    Interrupted after saving when a stop is asked for, and UserError when loss or gradient is not finite
+    `MOST_SKIPPED_IN_A_ROW` times in a row, and for a model that mixes packed documents.
     """
     _prepare(model, context)
     check_packing(model)
@@ -61,7 +62,7 @@ def train(
     body, head = hidden_and_head(model)
     trained = [p for p in model.parameters() if p.requires_grad]
     if state.step == 0 and evaluate:
-        _log(out, {"step": 0} | _evaluated(evaluate, model, settings, context))
+        _log(out, {"step": 0} | _evaluated(evaluate, 0, model, settings, context))
     with context.progress.task("train", steps - state.step, "steps") as task:
         while state.step < steps:
             began = time.monotonic()
@@ -80,7 +81,7 @@ def train(
             row |= {"tokens": state.tokens, "seconds": round(state.seconds, 3)}
             row["tokens_per_second"] = round(tokens / seconds, 1)
             if evaluate and (state.step == steps or evaluate_after(state.step)):
-                row |= _evaluated(evaluate, model, settings, context)
+                row |= _evaluated(evaluate, state.step, model, settings, context)
             _log(out, row)
             task.note(f"loss {loss:.3f}, lr {rate:.2e}, grad {norm:.2f}, {tokens / seconds:,.0f} tokens/s")
             task.advance()
@@ -91,6 +92,26 @@ def train(
             if stop:
                 raise Interrupted(f"stopped after step {state.step} of {steps}; run the same command to go on")
     return state
+
+
+def time_steps(
+    model: nn.Module, batch_of: Callable[[int], Batch], settings: Optimisation, context: Context, *, steps: int
+) -> list[float]:
+    """Seconds of each of `steps` updates, as `train` does them, without log or checkpoint; the model is changed."""
+    _prepare(model, context)
+    optimizer = adamw(model, settings)
+    body, head = hidden_and_head(model)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    seconds = []
+    for step in range(steps):
+        began = time.monotonic()
+        loss = _backward(body, head, batch_of(step), settings, context)
+        norm = float(nn.utils.clip_grad_norm_(trained, settings.clip))
+        _update(optimizer, learning_rate(step, steps, settings), State(), math.isfinite(loss) and math.isfinite(norm))
+        if _kind(context) == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.monotonic() - began)
+    return seconds
 
 
 def step_count(settings: Optimisation, per_epoch: int, rows: int) -> int:
@@ -176,10 +197,12 @@ def _step_of(line: bytes) -> float:
         return math.inf
 
 
-def _evaluated(evaluate: Evaluate, model: nn.Module, settings: Optimisation, context: Context) -> dict[str, float]:
+def _evaluated(
+    evaluate: Evaluate, step: int, model: nn.Module, settings: Optimisation, context: Context
+) -> dict[str, float]:
     model.eval()
     with autocast(settings, context), torch.no_grad():
-        found = evaluate()
+        found = evaluate(step)
     model.train()
     context.progress.line("  " + ", ".join(f"{name} {value:.4f}" for name, value in found.items()))
     return found

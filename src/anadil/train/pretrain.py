@@ -52,7 +52,7 @@ def run_pretrain(
         context,
         steps=steps,
         seed=seed,
-        evaluate=lambda: heldout.bits_per_byte(
+        evaluate=lambda step: heldout.bits_per_byte(
             model, max(context.micro_batch_tokens, settings.sequence_length), settings.sequence_length
         ),
         evaluate_after=lambda step: step % settings.eval_every == 0,

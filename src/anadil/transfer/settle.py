@@ -33,7 +33,7 @@ def settle(
         is_new_V1 = torch.zeros(len(table_VD), 1, device=table_VD.device)
         is_new_V1[list(new)] = 1.0
         table_VD.requires_grad_(True)
-        hooks.append(table_VD.register_hook(is_new_V1.mul))
+        hooks.append(table_VD.register_hook(is_new_V1.mul))  # type: ignore[no-untyped-call]
     windows = Windows(shards, settings.sequence_length, seed)
     rows = batch_rows(settings)
     still = settings.model_copy(update={"weight_decay": 0.0})  # it would move an output table's other rows

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from anadil.evaluate import bootstrap
-from anadil.evaluate.bootstrap import Interval, mean, paired_change, ratio, unpaired_change
+from anadil import bootstrap
+from anadil.bootstrap import Interval, mean, paired_change, ratio, unpaired_change
 
 
 def documents(generator: np.random.Generator, count: int, rate: float) -> tuple[np.ndarray, np.ndarray]:

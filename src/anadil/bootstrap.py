@@ -55,7 +55,7 @@ def unpaired_change(
     """Ratio after minus ratio before, of documents that have nothing to do with each other."""
     generator = np.random.default_rng(seed)
     (first, firsts), (last, lasts) = (_resampled(list(pair), _quotient, rounds, generator) for pair in (before, after))
-    return _percentiles(last - first, lasts - firsts)
+    return percentiles(last - first, lasts - firsts)
 
 
 def _quotient(sums: Floats) -> Floats:
@@ -65,14 +65,22 @@ def _quotient(sums: Floats) -> Floats:
 
 def _interval(columns: list[ArrayLike], statistic: Statistic, rounds: int, seed: int) -> Interval:
     value, resampled = _resampled(columns, statistic, rounds, np.random.default_rng(seed))
-    return _percentiles(value, resampled)
+    return percentiles(value, resampled)
 
 
 def _resampled(
     columns: list[ArrayLike], statistic: Statistic, rounds: int, generator: np.random.Generator
 ) -> tuple[float, Floats]:
-    """The statistic of the columns' sums, and the same for `rounds` draws of documents with repetition."""
     table_NC = np.stack([np.asarray(column, dtype=np.float64) for column in columns], axis=1)
+    resampled = statistic(resampled_sums(table_NC, rounds, generator))
+    return float(statistic(table_NC.sum(axis=0))), resampled
+
+
+def resampled_sums(table_NC: Floats, rounds: int, generator: np.random.Generator) -> Floats:
+    """Sums of the columns, [C, rounds], over `rounds` draws of documents with repetition.
+
+    One draw serves all columns, so that whatever is made of the sums is paired. ValueError without documents.
+    """
     documents = len(table_NC)
     if documents == 0:
         raise ValueError("nothing to resample")
@@ -80,10 +88,11 @@ def _resampled(
     for start in range(0, rounds, at_a_time):
         size = min(at_a_time, rounds - start)
         times_RN = generator.multinomial(documents, np.full(documents, 1 / documents), size=size)
-        found.append(statistic((times_RN @ table_NC).T))
-    return float(statistic(table_NC.sum(axis=0))), np.concatenate(found)
+        found.append((times_RN @ table_NC).T)
+    return np.concatenate(found, axis=1)
 
 
-def _percentiles(value: float, resampled: Floats) -> Interval:
+def percentiles(value: float, resampled: Floats) -> Interval:
+    """`value` with the middle 95% of the `resampled` values, [rounds]."""
     low, high = np.quantile(resampled, [0.025, 0.975])
     return Interval(value, float(low), float(high))
