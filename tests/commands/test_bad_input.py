@@ -343,7 +343,7 @@ def test_what_the_system_refuses_is_no_bug_of_ours(
         def refuse(**settings: object) -> None:
             raise error
 
-        monkeypatch.setattr("anadil.cli.root.main", refuse)
+        monkeypatch.setattr("anadil.cli.base.root.main", refuse)
         cli.main()
 
     with pytest.raises(SystemExit) as caught:
