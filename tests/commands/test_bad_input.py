@@ -158,7 +158,9 @@ CASES = [
     Case("base without tokenizer", _base_without("tokenizer.json"), ("base", "no tokenizer.json")),
     Case("tokenizer and weights do not fit", _rows_too_few, ("400 tokens", "399 rows", "model's own")),
     Case(
-        "base with NaN", _base_with_table(400, np.nan), ("embed_tokens", "row 7", "not finite", "fetch the base again")
+        "NaN does not fit a base",
+        _base_with_table(400, np.nan),
+        ("embed_tokens", "row 7", "not finite", "fetch the base again"),
     ),
     Case(
         "tokenizer and table do not fit",

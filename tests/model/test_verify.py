@@ -19,7 +19,7 @@ from anadil.recipe import Shape
 from anadil.tokenizer.count import count_words
 from anadil.tokenizer.load import load_tokenizer, read_vocabulary, write_folder
 from anadil.tokenizer.surgery import Kept, Size, build, pre_tokenizer_of, read_surgery
-from anadil.transfer.rows import moved
+from anadil.transfer.rows import moved, norm_matched_mean
 
 NAMES = ["rows", "tied tables", "finite weights", "special ids", "distinct rows", "forward pass"]
 IN, OUT = "model.embed_tokens.weight", "lm_head.weight"
@@ -55,7 +55,7 @@ def _moved(base: Path, out: Path, *, tied: bool) -> Path:
     with torch.no_grad():
         for table in (made.get_input_embeddings(), made.get_output_embeddings()):
             if tied is False or table is made.get_input_embeddings():
-                table.weight.copy_(moved(table.weight.detach().clone(), 408, pieces))
+                table.weight.copy_(moved(table.weight.detach().clone(), 408, pieces, norm_matched_mean))
     load.set_special_ids(made, load_tokenizer(out))
     load.save(made, out)
     return out
