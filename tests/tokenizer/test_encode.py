@@ -16,10 +16,11 @@ from anadil.errors import Interrupted, UserError
 from anadil.tokenizer.chat import encode_plain
 from anadil.tokenizer.encode import _encoder, encode
 from anadil.tokenizer.fast import FILE, Fast, compare
-from anadil.tokenizer.load import load_tokenizer
+from anadil.tokenizer.load import from_bytes, load_tokenizer
 from anadil.tokenizer.shards import TokenShards, dtype_of
 
 QUICKSTART = Path(anadil.__file__).parent / "quickstart" / "base"
+LETTERS = [from_bytes(chr(code).encode()) for code in range(0x80, 0x250)]
 SMALL = 1  # bytes: every row group a shard
 
 
@@ -64,7 +65,7 @@ def test_any_number_of_workers_gives_the_same_bytes(corpus, base, encoded, tmp_p
 def agreed(base, tmp_path):
     """The tokenizer's folder with an agreement, as the tokenizer stage leaves it."""
     folder = shutil.copytree(base, tmp_path / "agreed")
-    durable.write_json(folder / FILE, compare(base, ["ab"]).to_json(), "tokenizer")
+    durable.write_json(folder / FILE, compare(base, LETTERS).to_json(), "tokenizer")
     return folder
 
 
