@@ -20,7 +20,7 @@ from anadil.tokenizer.load import from_bytes, load_tokenizer
 from anadil.tokenizer.shards import TokenShards, dtype_of
 
 QUICKSTART = Path(anadil.__file__).parent / "quickstart" / "base"
-LETTERS = [from_bytes(chr(code).encode()) for code in range(0x80, 0x250)]
+LETTERS = [from_bytes(chr(code).encode()) for code in range(0x80, 0x300)]
 SMALL = 1  # bytes: every row group a shard
 
 

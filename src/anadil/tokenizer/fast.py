@@ -9,8 +9,10 @@ gigatoken is given the vocabulary without its added tokens, so that control toke
 
 import importlib
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache, cached_property
 from importlib import metadata
@@ -22,12 +24,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from anadil.environment import available_cores
 from anadil.tokenizer.characters import Ranges, alike_characters, revealing_json
 from anadil.tokenizer.load import load_tokenizer, to_bytes
 from anadil.tokenizer.shards import sha256_of
 
 FILE = "agreement.json"
-_BATCH_TEXTS = 256
+_BATCH_TEXTS = 2048
 _LONG_CHARACTERS = 4096
 """A batch comes back as one matrix as wide as its longest text; a text longer than this is encoded by itself."""
 _RENEW_BYTES = 256 << 20
@@ -133,9 +136,15 @@ class Encoder:
         return self.encode(texts).split()
 
     def encode(self, texts: Sequence[str]) -> Encoded:
-        """Ids of all texts in one array."""
-        batches = [texts[start : start + _BATCH_TEXTS] for start in range(0, len(texts), _BATCH_TEXTS)]
-        return _join([self._encode(list(batch)) for batch in batches])
+        """Ids of all texts in one array; batches side by side on all cores, but for a worker process, which has one."""
+        batches = [list(texts[start : start + _BATCH_TEXTS]) for start in range(0, len(texts), _BATCH_TEXTS)]
+        if self._fast:
+            self._fast.renew(sum(map(len, texts)))
+        threads = 1 if os.environ.get("TOKENIZERS_PARALLELISM") == "false" else min(available_cores(), len(batches))
+        if not self._fast or threads < 2:
+            return _join([self._encode(batch) for batch in batches])
+        with ThreadPoolExecutor(threads) as pool:  # gigatoken lets go of the interpreter while it encodes
+            return _join(list(pool.map(self._encode, batches)))
 
     def reference(self, texts: Sequence[str]) -> Encoded:
         """The same with `tokenizers`, always."""
@@ -182,21 +191,20 @@ class Fast:
         return importlib.import_module("gigatoken").Tokenizer.from_json(self._json)
 
     def encode(self, texts: list[str]) -> Encoded:
-        """Ids of texts; on the process's thread pool, in a worker process on the calling thread only."""
-        self._renew(sum(map(len, texts)))
+        """Ids of texts, on the calling thread."""
         long = [place for place, text in enumerate(texts) if len(text) > _LONG_CHARACTERS]
         if not long:
             return self._together(texts)
         short = [place for place, text in enumerate(texts) if len(text) <= _LONG_CHARACTERS]
-        alone = [self._backend.encode(texts[place]) for place in long]
-        each = Encoded(np.concatenate(alone), np.array([len(ids) for ids in alone], np.int64))
-        return _merge(len(texts), [(short, self._together([texts[place] for place in short])), (long, each)])
+        alone = [([place], self._together([texts[place]])) for place in long]
+        return _merge(len(texts), [(short, self._together([texts[place] for place in short])), *alone])
 
     def _together(self, texts: list[str]) -> Encoded:
         matrix, lengths = self._backend.encode_batch_padded(texts, 0)
         return Encoded(matrix[np.arange(matrix.shape[1]) < lengths[:, None]], lengths)
 
-    def _renew(self, size: int) -> None:
+    def renew(self, size: int) -> None:
+        """To be called before `size` characters are encoded: forgets what was remembered once that is too much."""
         if self._bytes > _RENEW_BYTES:
             self._backend, self._bytes = None, 0  # two at once would need twice the memory
             self._backend = self._load()
