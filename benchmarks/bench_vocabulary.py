@@ -45,9 +45,10 @@ from anadil.tokenizer.surgery import Kept, Size, build, pre_tokenizer_of
 ROWS = Path(__file__).parent / "results" / "vocabulary.jsonl"
 TARGETS = {"az": "az/*/*.jsonl.gz"} | {code: f"other_languages/{code}_*/train.jsonl.gz" for code in ("tr", "fi", "et")}
 FLORES = {"az": "azj_Latn", "en": "eng_Latn", "kk": "kaz_Cyrl", "tr": "tur_Latn", "fi": "fin_Latn", "et": "est_Latn"}
-KEPT_LANGUAGES = ("en", "code")
+KEPT_LANGUAGES = {"en": 2, "code": 10}
+"""With the number of uses from which a token stays."""
 KEPT_SCRIPTS = {"cyrillic": None, "latin": 60_000}
-KEEP_MIN_COUNT = 2
+TARGET_MIN_COUNT = 50
 ODD_STRINGS = 2_000
 ADDED = (16_000, 32_000)
 
@@ -90,8 +91,9 @@ def build_ours(base: Path, mode: Any, new_tokens: int | None, target: str, folde
     """Count the words of the texts and build: all that is timed of ours."""
     cut = pre_tokenizer_of(base)
     counts = {code: count_words(read(folder / f"{code}.jsonl"), cut).words for code in (target, *KEPT_LANGUAGES)}
-    kept = [Kept(code, counts[code], KEEP_MIN_COUNT) for code in KEPT_LANGUAGES]
-    build(base, mode, counts[target], kept, Size(new_tokens=new_tokens, keep_scripts=KEPT_SCRIPTS), out)
+    kept = [Kept(code, counts[code], least) for code, least in KEPT_LANGUAGES.items()]
+    size = Size(new_tokens=new_tokens, target_min_count=TARGET_MIN_COUNT, keep_scripts=KEPT_SCRIPTS)
+    build(base, mode, counts[target], kept, size, out)
 
 
 def our_jobs(base: Path, folder: Path, work: Path) -> Iterator[Job]:
