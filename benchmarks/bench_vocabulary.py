@@ -45,9 +45,12 @@ from anadil.tokenizer.surgery import Kept, Size, build, pre_tokenizer_of
 ROWS = Path(__file__).parent / "results" / "vocabulary.jsonl"
 TARGETS = {"az": "az/*/*.jsonl.gz"} | {code: f"other_languages/{code}_*/train.jsonl.gz" for code in ("tr", "fi", "et")}
 FLORES = {"az": "azj_Latn", "en": "eng_Latn", "kk": "kaz_Cyrl", "tr": "tur_Latn", "fi": "fin_Latn", "et": "est_Latn"}
-KEPT_LANGUAGES = {"en": 2, "code": 10}
-"""With the number of uses from which a token stays."""
-KEPT_SCRIPTS = {"cyrillic": None, "latin": 60_000}
+Keep = tuple[dict[str, int], dict[str, int | None]]
+KEEP: dict[str, Keep] = {
+    "": ({"en": 2, "code": 10}, {"cyrillic": None}),
+    "more English": ({"en": 1, "code": 10}, {"cyrillic": None, "latin": 20_000}),
+}
+"""Languages with the number of uses from which a token stays, and scripts with the first ids that stay (None: all)."""
 TARGET_MIN_COUNT = 50
 ODD_STRINGS = 2_000
 ADDED = (16_000, 32_000)
@@ -87,21 +90,22 @@ def prepare(data: Path, work: Path) -> Path:
     return part.rename(out)
 
 
-def build_ours(base: Path, mode: Any, new_tokens: int | None, target: str, folder: Path, out: Path) -> None:
+def build_ours(base: Path, mode: Any, new_tokens: int | None, keep: str, target: str, folder: Path, out: Path) -> None:
     """Count the words of the texts and build: all that is timed of ours."""
-    cut = pre_tokenizer_of(base)
-    counts = {code: count_words(read(folder / f"{code}.jsonl"), cut).words for code in (target, *KEPT_LANGUAGES)}
-    kept = [Kept(code, counts[code], least) for code, least in KEPT_LANGUAGES.items()]
-    size = Size(new_tokens=new_tokens, target_min_count=TARGET_MIN_COUNT, keep_scripts=KEPT_SCRIPTS)
+    cut, (least, scripts) = pre_tokenizer_of(base), KEEP[keep]
+    counts = {code: count_words(read(folder / f"{code}.jsonl"), cut).words for code in (target, *least)}
+    kept = [Kept(code, counts[code], number) for code, number in least.items()]
+    size = Size(new_tokens=new_tokens, target_min_count=TARGET_MIN_COUNT, keep_scripts=scripts)
     build(base, mode, counts[target], kept, size, out)
 
 
 def our_jobs(base: Path, folder: Path, work: Path) -> Iterator[Job]:
-    settings: list[tuple[str, str, int | None]] = [(target, "inplace", None) for target in TARGETS]
-    for target, mode, new_tokens in [*settings, *(("az", "extend", number) for number in ADDED)]:
-        setting = mode if new_tokens is None else f"{mode}-{new_tokens}"
-        out = work / "anadil" / f"{target}-{setting}"
-        call = [str(base), mode, new_tokens, target, str(folder), str(out)]
+    settings: list[tuple[str, str, int | None, str]] = [(target, "inplace", None, "") for target in TARGETS]
+    settings += [("az", "inplace", None, "more English"), *(("az", "extend", number, "") for number in ADDED)]
+    for target, mode, new_tokens, keep in settings:
+        setting = (mode if new_tokens is None else f"{mode}-{new_tokens}") + (f", {keep}" if keep else "")
+        out = work / "anadil" / f"{target}-{setting}".replace(", ", "-").replace(" ", "-")
+        call = [str(base), mode, new_tokens, keep, target, str(folder), str(out)]
         command = [sys.executable, __file__, "--build", json.dumps(call)]
         yield Job("anadil", setting, target, out, partial(list, [command]))
 
@@ -282,8 +286,8 @@ def main() -> None:
     parser.add_argument("--build", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.build:
-        base, mode, new_tokens, target, folder, out = json.loads(options.build)
-        build_ours(Path(base), mode, new_tokens, target, Path(folder), Path(out))
+        base, mode, new_tokens, keep, target, folder, out = json.loads(options.build)
+        build_ours(Path(base), mode, new_tokens, keep, target, Path(folder), Path(out))
     else:
         run(options)
 
