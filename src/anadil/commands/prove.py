@@ -51,9 +51,11 @@ def _prove(proof: Proof, out: Path, run: Run) -> dict[str, Any]:
     from anadil.prove.run import PROOF, TOKENIZERS, prove
     from anadil.report import decision
     from anadil.report import proof as page
+    from anadil.stages.run import stoppable
     from anadil.stages.tokenizer import DECISION
 
-    facts = prove(proof, out, context_of(run))
+    with stoppable(context_of(run), saves=True) as context:
+        facts = prove(proof, out, context)
     decision.write_page(out / TOKENIZERS / DECISION)
     page.write_page(out / PROOF)
     return facts

@@ -120,7 +120,7 @@ def _run_stage(step: Step, recipe: Recipe, context: Context, hashes: Hashes) -> 
     context.progress.line(f"{name}" + (f" (going on, attempt {attempt})" if attempt > 1 else ""))
     began, cpu = time.monotonic(), _cpu_seconds()
     module = importlib.import_module(f"anadil.stages.{name}")
-    with _stoppable(context, step.spec.saves_on_stop) as stage_context:
+    with stoppable(context, step.spec.saves_on_stop) as stage_context:
         here = replace(stage_context, fingerprint=step.fingerprint.digest)
         metrics: dict[str, float] = module.run(recipe, step.inputs, step.folder.path, here)
     seconds = {"wall": round(time.monotonic() - began, 3), "cpu": round(_cpu_seconds() - cpu, 3)}
@@ -143,8 +143,8 @@ def _cpu_seconds() -> float:
 
 
 @contextmanager
-def _stoppable(context: Context, saves: bool) -> Iterator[Context]:
-    """Turn SIGTERM and Ctrl-C into a flag where the stage saves by itself, else into Interrupted at once."""
+def stoppable(context: Context, saves: bool) -> Iterator[Context]:
+    """Turn SIGTERM and Ctrl-C into a flag where the work saves by itself, else into Interrupted at once."""
     asked = False
 
     def stop(number: int, frame: object) -> None:
