@@ -45,7 +45,7 @@ class Scripted(Engine):
         number = 0
         while number < limit and (self.endless or number < len(words)):
             if self.gate:
-                assert self.gate.acquire(timeout=20)
+                assert self.gate.acquire(timeout=60)
             time.sleep(self.pause_seconds)
             number += 1
             self.said += 1
