@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from anadil.progress import Progress, silent
 
@@ -18,7 +19,10 @@ class Context:
     stop_requested: Callable[[], bool] = lambda: False
     device: str = "cpu"
     threads: int = 1
+    processes: int = 1
     micro_batch_tokens: int = 4096
-    rank: int = 0
-    world_size: int = 1
+    shard: Literal["auto", "optimizer", "full"] = "auto"
+    recompute: Literal["auto", "none", "half", "full"] = "auto"
+    kernels: Literal["auto", "torch", "liger"] = "auto"
+    compile: Literal["auto", "on", "off"] = "auto"
     fingerprint: str = ""

@@ -160,7 +160,7 @@ def new_file(path: Path, step: str) -> Iterator[Path]:
     On an exception nothing of `path` changes. Raises UserError when the disk is full or fails.
     """
     temporary = _temporary(path)
-    with _disk_errors(path):
+    with disk_errors(path):
         try:
             yield temporary
             _publish(temporary, path, step)
@@ -172,7 +172,7 @@ def new_file(path: Path, step: str) -> Iterator[Path]:
 def new_folder(path: Path, step: str) -> Iterator[Path]:
     """As `new_file`, for a folder with all that was written into it."""
     temporary = _temporary(path)
-    with _disk_errors(path):
+    with disk_errors(path):
         try:
             temporary.mkdir()
             yield temporary
@@ -181,8 +181,27 @@ def new_folder(path: Path, step: str) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def temporary_folder(path: Path) -> Path:
+    """Where the folder that is to become `path` is written, by one process or by many."""
+    return path.with_name(f"{TEMPORARY}{path.name}")
+
+
+def begin_folder(path: Path) -> Path:
+    """Make an empty `temporary_folder(path)`, for what takes longer than a block; `publish_folder` ends it."""
+    temporary = temporary_folder(path)
+    _delete(temporary)
+    temporary.mkdir(parents=True)
+    return temporary
+
+
+def publish_folder(path: Path, step: str) -> None:
+    """Make `temporary_folder(path)`, with all that was written into it, `path`: whole and synced."""
+    _publish(temporary_folder(path), path, step)
+
+
 @contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a full, failing or read-only disk, met while `path` is written, into a UserError."""
     try:
         yield
     except OSError as error:

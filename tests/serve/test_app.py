@@ -245,7 +245,7 @@ def test_answers_beyond_the_slots_wait_and_beyond_the_queue_are_refused(
     responses: queue.Queue[httpx2.Response] = queue.Queue()
     for _ in range(4):
         threading.Thread(target=lambda: responses.put(post(url, {"messages": USER}))).start()
-    # one has the slot and one waits, neither of which can end before the gate opens: so the first two to end are refused
+    # one has the slot, one waits, and neither ends before the gate opens: the first two to end are those refused
     for refused in [responses.get(timeout=60) for _ in range(2)]:
         assert refused.status_code == 429
         assert refused.headers["retry-after"] == "2"

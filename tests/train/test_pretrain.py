@@ -14,7 +14,7 @@ from anadil.errors import Interrupted, UserError
 from anadil.model import load
 from anadil.recipe import Pretrain
 from anadil.tokenizer.shards import TokenShards
-from anadil.train import loop
+from anadil.train.engine import Engine
 from anadil.train.loop import read_metrics
 from anadil.train.pretrain import Heldout, run_pretrain
 
@@ -72,7 +72,7 @@ def test_killed_after_training_only_the_model_is_written_again(
     metrics = run(folders, tmp_path / "out")
     before = load.load(tmp_path / "out/model").state_dict()
     shutil.rmtree(tmp_path / "out/model")
-    monkeypatch.setattr(loop, "_backward", None)  # nothing is trained
+    monkeypatch.setattr(Engine, "update", None)  # nothing is trained
     assert run(folders, tmp_path / "out") == metrics
     after = load.load(tmp_path / "out/model").state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)

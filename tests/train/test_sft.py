@@ -12,7 +12,7 @@ from anadil.context import Context
 from anadil.errors import Interrupted
 from anadil.model import load
 from anadil.recipe import Sft
-from anadil.train import loop
+from anadil.train.engine import Engine
 from anadil.train.sft import merged, rows, run_sft, with_lora
 
 IDS = torch.tensor([[256, 10, 20, 30]])
@@ -97,7 +97,7 @@ def test_killed_after_training_only_the_model_is_written_again(
     metrics = run_sft(folder, tmp_path / "out", settings, context, seed=1)
     before = load.load(tmp_path / "out/model").state_dict()
     shutil.rmtree(tmp_path / "out/model")
-    monkeypatch.setattr(loop, "_backward", None)  # nothing is trained
+    monkeypatch.setattr(Engine, "update", None)  # nothing is trained
     assert run_sft(folder, tmp_path / "out", settings, context, seed=1) == metrics
     after = load.load(tmp_path / "out/model").state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)

@@ -12,10 +12,11 @@ from anadil.artifact import MANIFEST, Hashes
 from anadil.commands.init import quickstart
 from anadil.context import Context
 from anadil.errors import UserError
-from anadil.progress import to_stderr
+from anadil.progress import silent, to_stderr
 from anadil.recipe import Recipe, Run, load
+from anadil.runners import local
 from anadil.stages.plan import Step, plan
-from anadil.stages.run import HASHES, RUN, run, use_threads
+from anadil.stages.run import HASHES, RUN, follow, run, use_threads
 
 MARKS = {"done": "done", "todo": "will run", "partial": "will go on", "stale": "stale"}
 
@@ -36,7 +37,14 @@ def run_recipe(name: str, settings: list[str], folder: Path | None, runs: Path, 
     path = find_recipe(name)
     recipe = load(path, settings)
     folder = folder or runs / recipe.name
-    outcome = run(recipe, path, folder, context_of(recipe.run), rerun=rerun)
+    context = context_of(recipe.run)
+    if context.processes > 1 and not local.is_one_of_many():
+        return local.run_together(context.processes)
+    with local.together(context) as is_first:
+        if not is_first:
+            follow(recipe, context)
+            return True
+        outcome = run(recipe, path, folder, context, rerun=rerun)
     verdicts = judge(recipe.gates, outcome.metrics["evaluate"]) if "evaluate" in recipe.stages else []
     if outcome.ran or not _is_current(folder / "report.html", recipe):
         write(folder, verdicts=[(v.passed, v.text) for v in verdicts])
@@ -74,8 +82,33 @@ def _argument(folder: Path, runs: Path) -> str:
 def context_of(table: Run) -> Context:
     """Where and how to run, as [run] says and this machine allows."""
     device = "cpu" if table.device == "cpu" else _gpu(table.device)
-    threads = use_threads(table.threads)
-    return Context(to_stderr(), device=device, threads=threads, micro_batch_tokens=table.micro_batch_tokens)
+    many = local.of_environment() or _processes(table, device)
+    threads = use_threads(table.threads) // (many if device == "cpu" else 1)
+    if device == "cuda" and many > 1:
+        device = f"cuda:{local.local_rank()}"
+    return Context(
+        to_stderr() if local.rank() == 0 else silent(),
+        device=device,
+        threads=max(1, threads),
+        processes=many,
+        micro_batch_tokens=table.micro_batch_tokens,
+        shard=table.shard,
+        recompute=table.recompute,
+        kernels=table.kernels,
+        compile=table.compile,
+    )
+
+
+def _processes(table: Run, device: str) -> int:
+    if device == "cpu":
+        return max(1, table.processes)
+    import torch
+
+    gpus = torch.cuda.device_count()
+    if table.processes > gpus:
+        what = f"run.processes = {table.processes}, but there are {gpus} GPUs here"
+        raise UserError(what, hint=f"set it to {gpus} or less, or to 0 for one process on each GPU")
+    return table.processes or gpus
 
 
 def _gpu(wish: str) -> str:

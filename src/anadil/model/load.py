@@ -143,17 +143,19 @@ def _check_shape(shape: Shape) -> None:
         raise UserError(what, hint=f"set kv_heads to a divisor of {heads}")
 
 
-def save(model: PreTrainedModel, folder: Path, *, dtype: torch.dtype | None = None) -> None:
+def save(
+    model: PreTrainedModel, folder: Path, *, state: dict[str, Tensor] | None = None, dtype: torch.dtype | None = None
+) -> None:
     """Write a plain Hugging Face folder: config.json, generation_config.json, model.safetensors.
 
-    `dtype` converts the weights in the files, not in `model`. `folder` is a temporary one of
-    `durable`.
+    `state` is the model's state dict where the model itself does not hold it whole. `dtype` converts the weights in
+    the files, not in `model`. `folder` is a temporary one of `durable`.
     """
-    state = model.state_dict()
+    state = dict(model.state_dict() if state is None else state)
     if dtype is not None:
         state = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
-        for name in model.all_tied_weights_keys:  # two converted copies would no longer share memory
-            state.pop(name, None)
+    for name in model.all_tied_weights_keys:  # copies may no longer share memory
+        state.pop(name, None)
     with _no_bars():
         model.save_pretrained(folder, state_dict=state)
     if dtype is not None:

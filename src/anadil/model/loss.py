@@ -25,14 +25,14 @@ def linear_cross_entropy(
 ) -> tuple[Tensor, int]:
     """Sum of the negative log likelihoods in nats (float32 scalar) and the number of tokens that have a label.
 
-    Equal to `linear_cross_entropy_reference`, with `chunk_tokens` x V logits in memory (0: about 64
-    MiB of them). Matrix products run in the autocast dtype where autocast is on, softmax and sums
+    Equal to `linear_cross_entropy_reference`, with `chunk_tokens` x V logits in memory (0: see
+    `chunk_for`). Matrix products run in the autocast dtype where autocast is on, softmax and sums
     in float32.
     """
     kept_K = (labels_T != ignore_index).nonzero().squeeze(1)
     if kept_K.numel() < labels_T.numel():
         hidden_TD, labels_T = hidden_TD.index_select(0, kept_K), labels_T.index_select(0, kept_K)
-    chunk_tokens = chunk_tokens or chunk_for(weight_VD.shape[0])
+    chunk_tokens = chunk_tokens or chunk_for(*weight_VD.shape)
     with_gradient = torch.is_grad_enabled() and (hidden_TD.requires_grad or weight_VD.requires_grad)
     dtype = product_dtype(hidden_TD)
     total = _LinearCrossEntropy.apply(  # type: ignore[no-untyped-call]
@@ -56,7 +56,7 @@ def token_nll(hidden_TD: Tensor, weight_VD: Tensor, labels_T: Tensor, *, chunk_t
     dtype = product_dtype(hidden_TD)
     weight_VD = weight_VD.to(dtype)
     chunks = zip(
-        *(torch.split(x, chunk_tokens or chunk_for(weight_VD.shape[0])) for x in (hidden_TD, labels_T)),
+        *(torch.split(x, chunk_tokens or chunk_for(*weight_VD.shape)) for x in (hidden_TD, labels_T)),
         strict=True,
     )
     with torch.autocast(hidden_TD.device.type, enabled=False):
@@ -64,9 +64,10 @@ def token_nll(hidden_TD: Tensor, weight_VD: Tensor, labels_T: Tensor, *, chunk_t
     return torch.cat(parts) if parts else hidden_TD.new_zeros(0, dtype=torch.float32)
 
 
-def chunk_for(vocab_size: int) -> int:
-    """Tokens of which the float32 logits take about 64 MiB, at least 128: big enough for the matrix unit."""
-    return max(128, (64 << 20) // (4 * vocab_size))
+def chunk_for(vocab_size: int, width: int) -> int:
+    """Tokens of a chunk: as many as make 64 MiB of float32 logits, at least 128, or as much as the weight has: each
+    chunk adds to the whole gradient of the weight, which should not cost more than the chunk itself."""
+    return max(128, (64 << 20) // (4 * vocab_size), min(width, 2048))
 
 
 def product_dtype(x: Tensor) -> torch.dtype:

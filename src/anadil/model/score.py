@@ -8,8 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from anadil.model.load import hidden_and_head
-from anadil.model.loss import token_nll
+from anadil.model import ranks
+from anadil.model.load import plain_model
+from anadil.model.loss import IGNORE_INDEX
+from anadil.model.objective import Objective
 
 LONGEST_CONTEXT = 8192
 """Tokens that one window has at most, unless asked for."""
@@ -53,31 +55,38 @@ def score_tokens(
     Each is scored exactly once. A document longer than `context` tokens (default: what the model was made for, at
     most `LONGEST_CONTEXT`) goes in windows that overlap by half, so that every token but those of the first window
     has at least half a window before it. `max_tokens` bounds one forward pass, which is of one window at least: it
-    does not change the score.
+    does not change the score. Processes that train together share the work.
     """
-    body, weight_VD = hidden_and_head(model)
-    longest = getattr(getattr(model, "config", None), "max_position_embeddings", None) or LONGEST_CONTEXT
+    objective = model if isinstance(model, Objective) else Objective(model)
+    config = getattr(plain_model(objective.model), "config", None)
+    longest = getattr(config, "max_position_embeddings", None) or LONGEST_CONTEXT
     context = min(context or LONGEST_CONTEXT, longest)
     spans = [span for index, document in enumerate(ids) for span in _spans(index, len(document), context)]
     scores = [np.zeros(max(0, len(document) - 1)) for document in ids]
-    was_training = model.training
+    was_training, device = model.training, objective.device
     model.eval()
-    for group in _groups(spans, max_tokens):
+    for group, is_mine in _shared(list(_groups(spans, max_tokens))):
         input_ids = torch.zeros(len(group), group[0].size, dtype=torch.int64)
-        labels = torch.full_like(input_ids, -1)
+        labels = torch.full_like(input_ids, IGNORE_INDEX)
         for row, span in enumerate(group):
             window = torch.tensor(ids[span.document][span.start : span.stop + 1])
             input_ids[row, : span.size] = window[:-1]
             labels[row, span.scored - 1 - span.start : span.size] = window[span.scored - span.start :]
         # padding stands on the right, where a causal model does not see it
-        hidden = body(input_ids=input_ids.to(weight_VD.device), use_cache=False).last_hidden_state
-        kept = (labels >= 0).to(weight_VD.device)
-        nll = token_nll(hidden[kept], weight_VD, labels.to(weight_VD.device)[kept]).double().cpu().numpy()
+        nll = objective(input_ids.to(device), labels.to(device), each=True).double().cpu().numpy() * is_mine
         ends = np.cumsum([span.stop - span.scored + 1 for span in group])
         for span, part in zip(group, np.split(nll, ends[:-1]), strict=True):
-            scores[span.document][span.scored - 1 : span.stop] = part
+            scores[span.document][span.scored - 1 : span.stop] += part
     model.train(was_training)
-    return scores
+    return [np.array(ranks.summed(part.tolist())) for part in scores] if ranks.world()[1] > 1 else scores
+
+
+def _shared(groups: list[list[_Span]]) -> Iterator[tuple[list[_Span], bool]]:
+    """This process's groups, as many on each, for sharded models gather their weights together; those that only fill
+    up do not count."""
+    rank, size = ranks.world()
+    for start in range(0, len(groups), size):
+        yield groups[min(start + rank, len(groups) - 1)], start + rank < len(groups)
 
 
 def _spans(document: int, length: int, context: int) -> Iterator[_Span]:

@@ -10,11 +10,13 @@ from typing import Any
 from anadil import durable
 from anadil.context import Context
 from anadil.model import load
+from anadil.model.objective import Objective
 from anadil.prove.heldout import Heldout
 from anadil.recipe import Optimisation
 from anadil.tokenizer.shards import TokenShards
 from anadil.train.data import Batch, Windows, batch
 from anadil.train.loop import batch_rows, read_metrics, time_steps, train
+from anadil.train.pretrain import MEASURED_AT_A_TIME
 
 ROW, POINTS = "row.json", "points"
 
@@ -57,16 +59,16 @@ def train_row(
     model = load.load(model_folder, device=context.device)
     windows = Windows(shards, training.sequence_length, row.seed)
     rows = batch_rows(training)
-    tokens = max(context.micro_batch_tokens, training.sequence_length)
+    tokens = MEASURED_AT_A_TIME
     measured = set(row.points.values())
     counts_V = shards.token_counts()
 
-    def evaluate(step: int) -> dict[str, float]:
-        nats = heldout.nats(model, tokens, training.sequence_length)
+    def evaluate(step: int, objective: Objective) -> dict[str, float]:
+        nats = heldout.nats(objective, tokens, training.sequence_length)
         point: dict[str, Any] = {"step": step, "nats": nats}
         if step == row.steps:
             point["by_frequency"] = heldout.by_frequency(
-                model, target_domains, counts_V, tokens, training.sequence_length
+                objective, target_domains, counts_V, tokens, training.sequence_length
             )
         durable.write_json(out / POINTS / f"{step:06d}.json", point, "point")
         return {f"{name} nats": math.fsum(values) for name, values in nats.items()}

@@ -53,4 +53,25 @@ class Run(Table):
 
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="auto takes the GPU where there is one")
     threads: int = Field(default=0, ge=0, description="CPU threads; 0 for all cores")
-    micro_batch_tokens: int = Field(default=4_096, ge=16, description="tokens in one forward pass; memory, not result")
+    processes: int = Field(
+        default=1, ge=0, description="processes on this machine that train together; 0 for one on each GPU"
+    )
+    shard: Literal["auto", "optimizer", "full"] = Field(
+        default="auto",
+        description="what processes divide among them: gradients and optimizer state, or the weights too; "
+        "auto takes the first that fits",
+    )
+    micro_batch_tokens: int = Field(
+        default=0, ge=0, description="tokens in one forward pass of a process; 0 for what fits in memory and is fast"
+    )
+    recompute: Literal["auto", "none", "half", "full"] = Field(
+        default="auto",
+        description="blocks whose activations are computed again in the backward pass, to save memory; auto: what fits",
+    )
+    kernels: Literal["auto", "torch", "liger"] = Field(
+        default="auto",
+        description="of the loss, and with liger of norms too; auto measures on the GPU and takes the faster",
+    )
+    compile: Literal["auto", "on", "off"] = Field(
+        default="auto", description="whether torch compiles the blocks of the model; auto: on a GPU"
+    )

@@ -6,7 +6,7 @@ import resource
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,38 @@ def run(recipe: Recipe, recipe_path: Path, folder: Path, context: Context, *, re
         durable.remove(folder / CONSENT, "consent")
         hashes.save()
         return Outcome(ran, {step.spec.name: _metrics(step.folder) for step in steps})
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a process has to know to take part in a stage."""
+
+    stage: str
+    inputs: dict[str, Path]
+    out: Path
+    fingerprint: str
+    saves_on_stop: bool
+    together: bool
+
+
+def follow(recipe: Recipe, context: Context) -> None:
+    """What every process but the first does while that one is in `run`: its part of the stages that all do together."""
+    while (task := _ranks().told()) is not None:
+        with stoppable(context, task.saves_on_stop) as here:
+            _do(task, recipe, here)
+
+
+def _do(task: Task, recipe: Recipe, context: Context) -> dict[str, float]:
+    module = importlib.import_module(f"anadil.stages.{task.stage}")
+    here = replace(context, fingerprint=task.fingerprint)
+    together = _ranks().company() if task.together and context.processes > 1 else nullcontext()
+    with together:
+        return dict(module.run(recipe, task.inputs, task.out, here))
+
+
+def _ranks() -> Any:
+    """Torch is only loaded where there is more than one process."""
+    return importlib.import_module("anadil.model.ranks")
 
 
 def _metrics(stage: StageFolder) -> dict[str, float]:
@@ -119,10 +151,12 @@ def _run_stage(step: Step, recipe: Recipe, context: Context, hashes: Hashes) -> 
     attempt = step.folder.start(step.fingerprint, inputs)
     context.progress.line(f"{name}" + (f" (going on, attempt {attempt})" if attempt > 1 else ""))
     began, cpu = time.monotonic(), _cpu_seconds()
-    module = importlib.import_module(f"anadil.stages.{name}")
-    with stoppable(context, step.spec.saves_on_stop) as stage_context:
-        here = replace(stage_context, fingerprint=step.fingerprint.digest)
-        metrics: dict[str, float] = module.run(recipe, step.inputs, step.folder.path, here)
+    spec = step.spec
+    task = Task(name, step.inputs, step.folder.path, step.fingerprint.digest, spec.saves_on_stop, spec.together)
+    if spec.together and context.processes > 1:
+        _ranks().tell(task)
+    with stoppable(context, spec.saves_on_stop) as here:
+        metrics = _do(task, recipe, here)
     seconds = {"wall": round(time.monotonic() - began, 3), "cpu": round(_cpu_seconds() - cpu, 3)}
     facts: dict[str, Any] = {"config": _config(step, recipe), "inputs": inputs, "metrics": metrics}
     facts |= {"seconds": seconds, "attempt": attempt, "environment": describe(context.device)}

@@ -75,10 +75,10 @@ STAGES: tuple[StageSpec, ...] = (
     StageSpec("tokenizer", 2, ("tokenizer",), ("language", "base"), ("corpus",), _tokenizer_files),
     StageSpec("encode", 1, (), (), ("corpus", "tokenizer"), lambda recipe: {}, saves_on_stop=True),
     StageSpec(
-        "transfer", 2, ("transfer",), ("base", "seed"), ("tokenizer", "encode", "corpus"), _base_files, True, True
+        "transfer", 3, ("transfer",), ("base", "seed"), ("tokenizer", "encode", "corpus"), _base_files, True, True
     ),
-    StageSpec("pretrain", 1, ("pretrain",), ("seed",), ("transfer", "encode"), lambda recipe: {}, True, True),
-    StageSpec("sft", 1, ("sft", "serve.system_prompt"), ("seed",), (MODEL[1:],), _sft_files, True, True),
+    StageSpec("pretrain", 2, ("pretrain",), ("seed",), ("transfer", "encode"), lambda recipe: {}, True, True, True),
+    StageSpec("sft", 2, ("sft", "serve.system_prompt"), ("seed",), (MODEL[1:],), _sft_files, True, True, True),
     StageSpec("export", 1, ("export",), ("name",), (MODEL, "corpus"), lambda recipe: {}),
     StageSpec("evaluate", 1, EVALUATE, ("language", "base"), ("export", "corpus"), _evaluate_files, True),
 )

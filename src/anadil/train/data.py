@@ -40,11 +40,22 @@ class Batch:
 
     def split(self, rows: int) -> list["Batch"]:
         """The same sequences, `rows` at a time."""
-        parts = zip(
-            *(torch.split(x, rows) for x in (self.input_ids_BT, self.labels_BT, self.position_ids_BT)),
-            strict=True,
-        )
-        return [Batch(*part) for part in parts]
+        return [self.rows(start, start + rows) for start in range(0, len(self.labels_BT), rows)]
+
+    def rows(self, start: int, stop: int) -> "Batch":
+        """The sequences [start, stop) that there are."""
+        return Batch(*(x[start:stop] for x in self._tensors()))
+
+    def without_labels(self) -> "Batch":
+        """The same sequences, nothing of which is learned."""
+        return Batch(self.input_ids_BT, torch.full_like(self.labels_BT, IGNORE_INDEX), self.position_ids_BT)
+
+    def pinned(self) -> "Batch":
+        """The same sequences where a GPU can fetch them while it computes."""
+        return Batch(*(x.pin_memory() for x in self._tensors()))
+
+    def _tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.input_ids_BT, self.labels_BT, self.position_ids_BT
 
 
 class Samples(Protocol):

@@ -1,35 +1,34 @@
 """The one training loop: of continued pre-training and of fine-tuning alike."""
 
-import ctypes
 import json
 import math
 import os
-import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from anadil import durable
 from anadil.context import Context
 from anadil.errors import Interrupted, UserError
-from anadil.model.attention import use_cpu_attention
-from anadil.model.load import check_packing, hidden_and_head, plain_model
-from anadil.model.loss import linear_cross_entropy
+from anadil.model import ranks
+from anadil.model.objective import Objective
 from anadil.recipe import Optimisation
-from anadil.train import checkpoint
-from anadil.train.checkpoint import State
+from anadil.train.checkpoint import Checkpoints, State
 from anadil.train.data import Batch
-from anadil.train.optim import adamw, learning_rate
+from anadil.train.engine import Engine, Place, Update
+from anadil.train.optim import learning_rate
+from anadil.train.prefetch import Prefetch
 
-CHECKPOINTS, METRICS = "checkpoints", "metrics.jsonl"
+CHECKPOINTS, METRICS, PLACE = "checkpoints", "metrics.jsonl", "place.json"
 MOST_SKIPPED_IN_A_ROW = 8
 
-Evaluate = Callable[[int], dict[str, float]]
+Evaluate = Callable[[int, Objective], dict[str, float]]
 """Measurements of the model after so many updates."""
 
 
@@ -50,47 +49,39 @@ def train(
     `batch_of(step)` gives the global batch of an update; it is cut into micro batches of `context`'s size, and the
     loss is the mean over the labels of the global batch. Each update leaves a line in `out/metrics.jsonl`: step,
     loss (nats a token), lr, grad_norm, tokens and seconds so far (without evaluations), tokens_per_second, and what
-    `evaluate(step)` returned after it: before the first update, after those that `evaluate_after` chooses, and
+    `evaluate` returned after it: before the first update, after those that `evaluate_after` chooses, and
     after the last. The last update leaves a checkpoint too, so that a kill after it costs no training. Raises
     Interrupted after saving when a stop is asked for, and UserError when loss or gradient is not finite
-    `MOST_SKIPPED_IN_A_ROW` times in a row, and for a model that mixes packed documents.
+    `MOST_SKIPPED_IN_A_ROW` times in a row, and for a model that cannot be trained here (see `Engine`).
     """
-    _prepare(model, context)
-    check_packing(model)
-    optimizer = adamw(model, settings)
-    state = _resume(model, optimizer, out, context)
-    body, head = hidden_and_head(model)
-    trained = [p for p in model.parameters() if p.requires_grad]
+    engine = _engine(model, settings, out, context)
+    checkpoints = Checkpoints(out / CHECKPOINTS, model, engine.optimizer, context.fingerprint)
+    state = _resume(checkpoints, out, context)
     if state.step == 0 and evaluate:
-        _log(out, {"step": 0} | _evaluated(evaluate, 0, model, settings, context))
-    with context.progress.task("train", steps - state.step, "steps") as task:
-        while state.step < steps:
-            began = time.monotonic()
+        _log(out, {"step": 0} | _evaluated(evaluate, 0, engine, context))
+    batches = Prefetch(batch_of, state.step, steps, pin=context.device.startswith("cuda"))
+    with closing(batches), context.progress.task("train", steps - state.step, "steps") as task:
+        began = time.monotonic()
+        for batch in batches:
             torch.manual_seed((seed * 2**32 + state.step) % 2**63)  # dropout needs no state to resume
             rate = learning_rate(state.step, steps, settings)
-            batch = batch_of(state.step)
-            loss = _backward(body, head, batch, settings, context)
-            norm = float(nn.utils.clip_grad_norm_(trained, settings.clip))
-            _update(optimizer, rate, state, math.isfinite(loss) and math.isfinite(norm))
-            seconds = time.monotonic() - began
-            tokens = batch.input_ids_BT.numel()
-            state.step += 1
-            state.tokens += tokens
-            state.seconds += seconds
-            row: dict[str, Any] = {"step": state.step, "loss": _finite(loss), "lr": rate, "grad_norm": _finite(norm)}
-            row |= {"tokens": state.tokens, "seconds": round(state.seconds, 3)}
-            row["tokens_per_second"] = round(tokens / seconds, 1)
+            update = engine.update(batch, rate)
+            row = _counted(state, update, rate, batch.input_ids_BT.numel(), time.monotonic() - began)
             if evaluate and (state.step == steps or evaluate_after(state.step)):
-                row |= _evaluated(evaluate, state.step, model, settings, context)
+                row |= _evaluated(evaluate, state.step, engine, context)
             _log(out, row)
-            task.note(f"loss {loss:.3f}, lr {rate:.2e}, grad {norm:.2f}, {tokens / seconds:,.0f} tokens/s")
+            task.note(f"loss {update.loss:.3f}, lr {rate:.2e}, grad {update.norm:.2f}, {_speed(row)} tokens/s")
             task.advance()
-            stop = context.stop_requested()
+            began = time.monotonic()
+            checkpoints.finish(wait=False)
+            stop = ranks.any_of(context.stop_requested())
             if stop or state.step % settings.checkpoint_every == 0 or state.step == steps:
                 _sync(out)
-                checkpoint.save(out / CHECKPOINTS, model, optimizer, state)
+                checkpoints.save(state)
             if stop:
+                checkpoints.finish()
                 raise Interrupted(f"stopped after step {state.step} of {steps}; run the same command to go on")
+    checkpoints.finish()
     return state
 
 
@@ -98,17 +89,11 @@ def time_steps(
     model: nn.Module, batch_of: Callable[[int], Batch], settings: Optimisation, context: Context, *, steps: int
 ) -> list[float]:
     """Seconds of each of `steps` updates, as `train` does them, without log or checkpoint; the model is changed."""
-    _prepare(model, context)
-    optimizer = adamw(model, settings)
-    body, head = hidden_and_head(model)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    seconds = []
+    engine, seconds = Engine(model, settings, context), []
     for step in range(steps):
         began = time.monotonic()
-        loss = _backward(body, head, batch_of(step), settings, context)
-        norm = float(nn.utils.clip_grad_norm_(trained, settings.clip))
-        _update(optimizer, learning_rate(step, steps, settings), State(), math.isfinite(loss) and math.isfinite(norm))
-        if _kind(context) == "cuda":
+        engine.update(batch_of(step), learning_rate(step, steps, settings))
+        if engine.objective.device.type == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.monotonic() - began)
     return seconds
@@ -124,61 +109,45 @@ def batch_rows(settings: Optimisation) -> int:
     return max(1, settings.global_batch_tokens // settings.sequence_length)
 
 
-def autocast(settings: Optimisation, context: Context) -> AbstractContextManager[Any]:
-    """The arithmetic that the recipe asks for; weights stay as they are."""
-    return torch.autocast(_kind(context), torch.bfloat16, enabled=settings.precision == "bf16")
-
-
-def _backward(body: nn.Module, head: Tensor, batch: Batch, settings: Optimisation, context: Context) -> float:
-    """Gradients of the global batch's mean loss, and that loss."""
-    labelled, loss = max(1, batch.labelled), 0.0
-    for micro in batch.split(max(1, context.micro_batch_tokens // batch.input_ids_BT.shape[1])):
-        with autocast(settings, context):
-            hidden = body(
-                input_ids=micro.input_ids_BT.to(context.device),
-                position_ids=micro.position_ids_BT.to(context.device),
-                use_cache=False,
-            ).last_hidden_state
-            total, _ = linear_cross_entropy(hidden.flatten(0, 1), head, micro.labels_BT.flatten().to(context.device))
-        (total / labelled).backward()  # type: ignore[no-untyped-call]
-        loss += float(total.detach()) / labelled
-    return loss
-
-
-def _update(optimizer: torch.optim.Optimizer, rate: float, state: State, finite: bool) -> None:
-    if finite:
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.step()
-        state.skipped_in_a_row = 0
-    else:
-        state.skipped += 1
-        state.skipped_in_a_row += 1
-    optimizer.zero_grad(set_to_none=True)
+def _counted(state: State, update: Update, rate: float, tokens: int, seconds: float) -> dict[str, Any]:
+    """Count an update in; its line of the log. UserError after too many that were not finite."""
+    state.step += 1
+    state.tokens += tokens
+    state.seconds += seconds
+    state.skipped += not update.finite
+    state.skipped_in_a_row = 0 if update.finite else state.skipped_in_a_row + 1
     if state.skipped_in_a_row >= MOST_SKIPPED_IN_A_ROW:
-        what = f"loss or gradient was not finite {state.skipped_in_a_row} times in a row, up to step {state.step + 1}"
+        what = f"loss or gradient was not finite {state.skipped_in_a_row} times in a row, up to step {state.step}"
         raise UserError(what, hint='lower learning_rate, raise warmup_share, or set precision = "float32"')
+    row = {"step": state.step, "loss": _finite(update.loss), "lr": rate, "grad_norm": _finite(update.norm)}
+    row |= {"tokens": state.tokens, "seconds": round(state.seconds, 3)}
+    return row | {"tokens_per_second": round(tokens / seconds, 1)}
 
 
-def _prepare(model: nn.Module, context: Context) -> None:
-    torch.set_num_threads(context.threads)
-    if _kind(context) == "cpu":
-        _keep_freed_memory()
-        use_cpu_attention(plain_model(model))
-    embedding: Any = plain_model(model).get_input_embeddings()
-    embedding.padding_idx = None  # its row would get no gradient; what is not to be learned has no label
-    model.train()
+def _speed(row: dict[str, Any]) -> str:
+    return f"{row['tokens_per_second']:,.0f}"
 
 
-def _resume(model: nn.Module, optimizer: torch.optim.Optimizer, out: Path, context: Context) -> State:
+def _engine(model: nn.Module, settings: Optimisation, out: Path, context: Context) -> Engine:
+    """With the place that an earlier attempt had, if there was one."""
+    file = out / PLACE
+    before = Place(**json.loads(file.read_bytes())) if file.is_file() else None
+    engine = Engine(model, settings, context, ranks.agreed(before))
+    if ranks.world()[0] == 0 and engine.place != before:
+        durable.write_json(file, asdict(engine.place), "place")
+    return engine
+
+
+def _resume(checkpoints: Checkpoints, out: Path, context: Context) -> State:
     out.mkdir(parents=True, exist_ok=True)
-    newest = checkpoint.latest(out / CHECKPOINTS)
+    newest = checkpoints.newest()
     if newest:
-        state = checkpoint.load(newest, model, optimizer, context.fingerprint)
+        state = checkpoints.load(newest)
         context.progress.line(f"  going on after step {state.step}")
     else:
         state = State(fingerprint=context.fingerprint)
-    _cut_back(out / METRICS, state.step if newest else -1)
+    if ranks.world()[0] == 0:
+        _cut_back(out / METRICS, state.step if newest else -1)
     return state
 
 
@@ -197,13 +166,11 @@ def _step_of(line: bytes) -> float:
         return math.inf
 
 
-def _evaluated(
-    evaluate: Evaluate, step: int, model: nn.Module, settings: Optimisation, context: Context
-) -> dict[str, float]:
-    model.eval()
-    with autocast(settings, context), torch.no_grad():
-        found = evaluate(step)
-    model.train()
+def _evaluated(evaluate: Evaluate, step: int, engine: Engine, context: Context) -> dict[str, float]:
+    engine.model.eval()
+    with torch.no_grad():
+        found = evaluate(step, engine.objective)
+    engine.model.train()
     context.progress.line("  " + ", ".join(f"{name} {value:.4f}" for name, value in found.items()))
     return found
 
@@ -214,31 +181,20 @@ def read_metrics(out: Path) -> list[dict[str, Any]]:
 
 
 def _log(out: Path, row: dict[str, Any]) -> None:
-    durable.append_jsonl(out / METRICS, row)
+    if ranks.world()[0] == 0:
+        durable.append_jsonl(out / METRICS, row)
 
 
 def _sync(out: Path) -> None:
     """Bring the log to the disk, its name too: the metrics of the steps before a checkpoint are not made again."""
-    for path in (out / METRICS, out):
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    if ranks.world()[0] == 0:
+        for path in (out / METRICS, out):
+            descriptor = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
 
 
 def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None  # JSON has no NaN
-
-
-def _kind(context: Context) -> str:
-    return torch.device(context.device).type
-
-
-def _keep_freed_memory() -> None:
-    """Let glibc keep freed tensors: asking the kernel for zeroed pages anew each step cost 20-35% of CPU speed."""
-    if sys.platform == "linux":
-        mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-        if mallopt:
-            mallopt(-3, 1 << 30)  # M_MMAP_THRESHOLD
-            mallopt(-1, (1 << 31) - 1)  # M_TRIM_THRESHOLD

@@ -6,18 +6,21 @@ from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from anadil import durable
 from anadil.context import Context
 from anadil.errors import UserError
-from anadil.model import load
+from anadil.model import load, ranks, sharding
 from anadil.model.score import score_documents
 from anadil.recipe import Pretrain
 from anadil.tokenizer.shards import TokenShards, sha256_of
 from anadil.train.data import Stream, Windows, batch
 from anadil.train.loop import batch_rows, read_metrics, step_count, train
+
+MEASURED_AT_A_TIME = 4096
+"""Tokens of held-out text in one forward pass, if a sequence is not longer."""
 
 
 def run_pretrain(
@@ -52,20 +55,25 @@ def run_pretrain(
         context,
         steps=steps,
         seed=seed,
-        evaluate=lambda step: heldout.bits_per_byte(
-            model, max(context.micro_batch_tokens, settings.sequence_length), settings.sequence_length
-        ),
+        evaluate=lambda step, objective: heldout.bits_per_byte(objective, MEASURED_AT_A_TIME, settings.sequence_length),
         evaluate_after=lambda step: step % settings.eval_every == 0,
     )
-    with durable.new_folder(out / "model", "model") as folder:
-        load.save(model, folder)
-        load.copy_companions(model_folder, folder)
+    write_model(model, sharding.whole_state(model), model_folder, out)
     return summary(out) | {
         "steps": state.step,
         "epochs": state.step * rows / windows.per_epoch,
         "trained_tokens": state.tokens,
         "skipped_updates": state.skipped,
     }
+
+
+def write_model(model: PreTrainedModel, state: dict[str, Tensor], before: Path, out: Path) -> None:
+    """Leave `out/model`: weights `state`, whole on the first process, with the tokenizer and licence of `before`."""
+    if ranks.world()[0] == 0:
+        with durable.new_folder(out / "model", "model") as folder:
+            load.save(model, folder, state=state)
+            load.copy_companions(before, folder)
+    ranks.wait_for_all()
 
 
 def _check_fits(model: PreTrainedModel, folder: Path, shards: TokenShards, settings: Pretrain) -> None:

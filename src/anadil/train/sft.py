@@ -10,16 +10,15 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer
 from transformers import PreTrainedModel
 
-from anadil import durable
 from anadil.context import Context
 from anadil.corpus.dialogues import read_dialogues
-from anadil.model import load
+from anadil.model import load, ranks, sharding
 from anadil.recipe import Sft
 from anadil.tokenizer.chat import render_ids
 from anadil.train.data import batch
 from anadil.train.loop import batch_rows, step_count, train
 from anadil.train.pack import Packs, Row
-from anadil.train.pretrain import summary
+from anadil.train.pretrain import summary, write_model
 
 
 def run_sft(
@@ -46,9 +45,12 @@ def run_sft(
         steps=steps,
         seed=seed,
     )
-    with durable.new_folder(out / "model", "model") as folder:
-        load.save(merged(model), folder)
-        load.copy_companions(model_folder, folder)
+    adapter = {name: sharding.whole(p.detach()) for name, p in model.named_parameters() if p.requires_grad}
+    if ranks.world()[1] > 1:  # what is divided cannot be merged
+        model = with_lora(load.load(model_folder), settings, seed)
+        model.load_state_dict(adapter, strict=False)
+    plain = merged(model)
+    write_model(plain, plain.state_dict(), model_folder, out)
     counts = {f"{name}_dialogues": float(n) for name, n in asdict(packs.accounting).items() if name != "learned_tokens"}
     return (
         summary(out)

@@ -13,8 +13,9 @@ from torch import Tensor
 
 Pieces = Mapping[int, Sequence[int]]
 """New id -> the old ids whose bytes it is made of; a new id that is not in it is the old token of the same id."""
-SHRINK = 0.7
-"""Of the mean of the pieces: a shorter row is wrong in fewer contexts. From 0.5 to 0.85 it matters little."""
+SHRINK = 0.85
+"""Of the mean of the pieces: a shorter row is wrong in fewer contexts. From 0.5 to 0.85 it matters little
+for the rows themselves; the shorter they are, the slower fine-tuning with LoRA learns (docs/lab/LOG.md)."""
 CAUTION = 1.0
 """Nats below the probability that its share of the text demands: a row that knows little about where its token stands
 takes from those that know. From 0.5 to 1.5 it matters little; both were set on the proxy base (docs/lab/LOG.md)."""
