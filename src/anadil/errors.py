@@ -18,6 +18,12 @@ class UserError(Exception):
         return f"{self.what}\n  {self.hint}" if self.hint else self.what
 
 
+class Gone(UserError):
+    """Another process of the run ended in the middle of what they did together; it knows why."""
+
+    exit_code = 4
+
+
 class Interrupted(Exception):
     """A stop was asked for (Ctrl-C, SIGTERM); what was done so far is saved. Exit code 130."""
 

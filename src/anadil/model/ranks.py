@@ -9,7 +9,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 
-from anadil.errors import UserError
+from anadil.errors import Gone
 
 PATIENCE = timedelta(minutes=30)
 """After which a process that waits for the others in the middle of a stage gives up."""
@@ -80,15 +80,18 @@ def tell(task: Any) -> None:
 
 
 def told() -> Any:
-    """On every other process: wait for what the first one says."""
+    """On every other process: wait for what the first one says; Gone if it went without a word."""
     told: list[Any] = [None]
-    dist.broadcast_object_list(told, group=_errands)
+    try:
+        dist.broadcast_object_list(told, group=_errands)
+    except RuntimeError as error:
+        raise Gone("the first process of this run is gone", hint="see what it said") from error
     return told[0]
 
 
 @contextmanager
 def company() -> Iterator[None]:
-    """What all processes do together; raises UserError where it fails because another process is gone."""
+    """What all processes do together; raises Gone where it fails because another process is gone."""
     global _in_company
     _in_company = dist.is_initialized()
     try:
@@ -96,9 +99,7 @@ def company() -> Iterator[None]:
     except RuntimeError as error:  # what gloo and NCCL raise has no class of its own
         if not _in_company or not any(sign in str(error) for sign in ("gloo", "NCCL", "Connection")):
             raise
-        what = "another process of this run is gone"
-        raise UserError(
-            what, hint="see what it said; run the same command to go on from the last checkpoint"
-        ) from error
+        hint = "see what it said; run the same command to go on from the last checkpoint"
+        raise Gone("another process of this run is gone", hint=hint) from error
     finally:
         _in_company = False

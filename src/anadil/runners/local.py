@@ -7,19 +7,24 @@ other by torchrun's environment variables, so that a run over several machines i
 
 import ctypes
 import importlib
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from anadil.context import Context
-from anadil.errors import Interrupted, UserError
+from anadil.errors import Gone, Interrupted, UserError
 
 GATE_FAILED = 3
+NOTES = "ANADIL_NOTES"
+"""Names the folder into which the processes of `run_together` write what went wrong."""
 GRACE_SECONDS = 60.0
 """That the others get to end by themselves after one has died: what they wait for will not come."""
 
@@ -46,49 +51,67 @@ def is_one_of_many() -> bool:
 
 @contextmanager
 def together(context: Context) -> Iterator[bool]:
-    """Meet the other processes for the block; yields whether this is the first. At its end the others are let go."""
+    """Meet the other processes for the block; yields whether this is the first. At its end the others are let go.
+
+    Where `run_together` started this process, it says what went wrong, once, for all of them.
+    """
     if context.processes == 1:
         yield True
         return
     ranks = importlib.import_module("anadil.model.ranks")  # loads torch
     ranks.join(context.device)
-    first = rank() == 0
     try:
-        yield first
-    finally:
-        if first:
+        yield rank() == 0
+        if rank() == 0:
             ranks.tell(None)
+    except UserError as error:
+        if (notes := os.environ.get(NOTES)) and (rank() != 0 or isinstance(error, Gone)):
+            if not isinstance(error, Gone):
+                Path(notes, str(rank())).write_text(json.dumps([error.what, error.hint]), encoding="utf-8")
+            os._exit(error.exit_code)  # nothing more is to be said or waited for
+        raise
+    finally:
         ranks.leave()
 
 
 def run_together(processes: int) -> bool:
     """Run this very command in `processes` processes; whether its gates passed. A stop is passed on to all of them.
 
-    Raises what the first of them ended with, and UserError when one dies.
+    Raises Interrupted for a stop, and UserError when one dies or goes wrong by itself.
     """
     common = os.environ | {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     parent = os.getpid()
-    children = [
-        subprocess.Popen(
-            [sys.executable, "-m", "anadil.cli", *sys.argv[1:]],
-            env=common | {"RANK": str(number), "LOCAL_RANK": str(number), "LOCAL_WORLD_SIZE": str(processes)},
-            start_new_session=True,  # Ctrl-C reaches the parent alone, which passes it on once
-            preexec_fn=lambda: _die_with(parent),
-        )
-        for number in range(processes)
-    ]
-    with _passed_on(children):
-        codes = _wait(children)
-    if 130 in codes:
-        raise Interrupted
-    died = [number for number, code in enumerate(codes) if code < 0]
-    if died and codes[0] <= 0:
-        how = signal.Signals(-codes[died[0]]).name
-        what = f"process {died[0]} of {processes} died ({how})"
-        raise UserError(what, hint="run the same command to go on from the last checkpoint")
-    if codes[0] not in (0, GATE_FAILED):
-        sys.exit(codes[0])  # it has said why
+    with tempfile.TemporaryDirectory() as notes:
+        children = [
+            subprocess.Popen(
+                [sys.executable, "-m", "anadil.cli", *sys.argv[1:]],
+                env=common | {NOTES: notes, "RANK": str(number), "LOCAL_RANK": str(number)},
+                start_new_session=True,  # Ctrl-C reaches the parent alone, which passes it on once
+                preexec_fn=lambda: _die_with(parent),
+            )
+            for number in range(processes)
+        ]
+        with _passed_on(children):
+            codes = _wait(children)
+        _judge(codes, [json.loads(note.read_bytes()) for note in sorted(Path(notes).iterdir())])
     return codes[0] == 0
+
+
+def _judge(codes: list[int], notes: list[list[str]]) -> None:
+    """Say what went wrong where the first process has not said it."""
+    if Interrupted.exit_code in codes:
+        raise Interrupted
+    if codes[0] > 0 and codes[0] != Gone.exit_code:
+        if codes[0] != GATE_FAILED:
+            sys.exit(codes[0])
+        return
+    died = [number for number, code in enumerate(codes) if code < 0]
+    if died:
+        what = f"process {died[0]} of {len(codes)} died ({signal.Signals(-codes[died[0]]).name})"
+        raise UserError(what, hint="run the same command to go on from the last checkpoint")
+    if any(codes):
+        what, hint = notes[0] if notes else ("a process failed", "see what it said above")
+        raise UserError(what, hint=hint)
 
 
 def _wait(children: list["subprocess.Popen[bytes]"]) -> list[int]:
