@@ -34,13 +34,9 @@ def main() -> None:
     data = Path(os.environ["ANADIL_DATA"])
     flores = {code: _flores(data, name, options.texts) for code, name in (("az", "azj_Latn"), ("en", "eng_Latn"))}
     command = [sys.executable, "-m", "anadil.cli", "prove", "--base", str(options.base), *SETTINGS.split()]
-    command += [
-        "--corpus",
-        f"az={options.texts / 'az_unseen.jsonl'}",
-        "--corpus",
-        f"code={options.texts / 'code.jsonl'}",
-    ]
-    command += ["--corpus", f"en={data / 'en/classic_books/train.jsonl.gz'}"]
+    corpus = {"az": options.texts / "az_unseen.jsonl", "en": data / "en/classic_books/train.jsonl.gz"}
+    for language, file in (corpus | {"code": options.texts / "code.jsonl"}).items():
+        command += ["--corpus", f"{language}={file}"]
     command += ["--measure-on", f"flores-az={flores['az']}", "--measure-on", f"flores-en=en:{flores['en']}"]
     subprocess.run([*command, "--seeds", str(options.seeds), "--out", str(options.work)], check=True)
     row = condensed(json.loads((options.work / "proof.json").read_bytes())) | {"environment": describe()}
