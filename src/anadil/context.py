@@ -25,4 +25,5 @@ class Context:
     recompute: Literal["auto", "none", "half", "full"] = "auto"
     kernels: Literal["auto", "torch", "liger"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
+    keep_checkpoints: int = 2
     fingerprint: str = ""

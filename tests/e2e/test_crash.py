@@ -16,7 +16,7 @@ from anadil.stages.run import run
 from tests.roads import write_road
 
 LIGHT = ["corpus", "tokenizer", "encode"]
-TIMES = ("seconds", "tokens_per_second")
+TIMES = ("seconds", "tokens_per_second", "words_per_second", "peak_gib", "waited_seconds")
 
 
 @pytest.fixture(scope="module", autouse=True)

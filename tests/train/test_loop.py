@@ -204,7 +204,7 @@ def test_the_curve_has_every_step_and_the_evaluations(tmp_path: Path) -> None:
     assert [row["step"] for row in rows] == [0, 1, 2, 3, 4, 5]
     assert {row["step"]: row["score"] for row in rows if "score" in row} == {0: 0, 2: 1, 4: 2, 5: 3}
     assert set(rows[1]) == {
-        "step", "loss", "lr", "grad_norm", "tokens", "seconds", "tokens_per_second",
+        "step", "loss", "lr", "grad_norm", "tokens", "seconds", "tokens_per_second", "peak_gib", "waited_seconds",
     }  # fmt: skip
     assert [row["tokens"] for row in rows[1:]] == [64, 128, 192, 256, 320]
 

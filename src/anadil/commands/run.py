@@ -96,6 +96,7 @@ def context_of(table: Run) -> Context:
         recompute=table.recompute,
         kernels=table.kernels,
         compile=table.compile,
+        keep_checkpoints=table.keep_checkpoints,
     )
 
 

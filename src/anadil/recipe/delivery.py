@@ -75,3 +75,4 @@ class Run(Table):
     compile: Literal["auto", "on", "off"] = Field(
         default="auto", description="whether torch compiles the blocks of the model; auto: on a GPU"
     )
+    keep_checkpoints: int = Field(default=2, ge=1, description="newest checkpoints that are kept until a stage is done")

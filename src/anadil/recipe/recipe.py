@@ -45,4 +45,7 @@ class Recipe(Table):
             raise ValueError(f"two corpus sources are named {sorted(twice)[0]!r}; give each its own name")
         if not any(s.language == self.language and s.weight > 0 for s in self.corpus.sources):
             raise ValueError(f"no corpus source has language {self.language!r} and a weight above 0")
+        known = {source.name for source in self.corpus.sources}
+        if unknown := {name for phase in self.pretrain.phases for name in phase.weights} - known:
+            raise ValueError(f"pretrain.phases: no corpus source {sorted(unknown)[0]!r}; there are {sorted(known)}")
         return self

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from anadil.recipe.table import RecipePath, Table
 
@@ -45,11 +45,34 @@ class Transfer(Table):
     )
 
 
+class Phase(Table):
+    """A part of continued pre-training with its own mixture of the sources."""
+
+    share: float = Field(gt=0, le=1, description="share of the updates; those of all phases make 1")
+    weights: dict[str, float] = Field(
+        default={},
+        description="times the text of a source occurs in one epoch, by name; others as in the corpus",
+    )
+
+
 class Pretrain(Optimisation):
     """Continued pre-training on the encoded corpus."""
 
+    phases: list[Phase] = Field(default=[], description="mixtures, one after the other; default: that of the corpus")
+    keep: Literal["last", "best"] = Field(
+        default="last",
+        description="weights that leave the stage: the last, or the best on held-out text of the target",
+    )
+
     eval_every: int = Field(default=200, gt=0, description="steps between measurements on held-out text")
     eval_tokens: int = Field(default=65_536, gt=0, description="held-out tokens a language in such a measurement")
+
+    @model_validator(mode="after")
+    def _shares(self) -> "Pretrain":
+        if self.phases and abs(sum(phase.share for phase in self.phases) - 1) > 1e-6:
+            shares = ", ".join(f"{phase.share:g}" for phase in self.phases)
+            raise ValueError(f"the shares of the phases make {sum(p.share for p in self.phases):g}, not 1: {shares}")
+        return self
 
 
 class Sft(Optimisation):

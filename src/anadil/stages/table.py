@@ -73,7 +73,7 @@ def _existing(path: Path, key: str) -> Path:
 STAGES: tuple[StageSpec, ...] = (
     StageSpec("corpus", 1, ("corpus",), ("language",), (), _corpus_files),
     StageSpec("tokenizer", 2, ("tokenizer",), ("language", "base"), ("corpus",), _tokenizer_files),
-    StageSpec("encode", 1, (), (), ("corpus", "tokenizer"), lambda recipe: {}, saves_on_stop=True),
+    StageSpec("encode", 2, (), (), ("corpus", "tokenizer"), lambda recipe: {}, saves_on_stop=True),
     StageSpec(
         "transfer", 3, ("transfer",), ("base", "seed"), ("tokenizer", "encode", "corpus"), _base_files, True, True
     ),

@@ -301,7 +301,7 @@ def _write_index(
     for source in sources:
         splits = {split: [_entry(plan) for plan in plans[source["name"], split]] for split in SPLITS}
         about = {key: source[key] for key in ("name", "language", "weight")}
-        entries.append({**about, "splits": splits})
+        entries.append({**about, "train_words": source.get("train", {}).get("words", 0), "splits": splits})
         for shard in splits["train"]:
             ids = np.fromfile(out / shard["file"], dtype_of(size))
             counts += float(source["weight"]) * np.bincount(ids, minlength=size)

@@ -90,6 +90,15 @@ class TokenShards:
             raise UserError(f"{file} is absent or not of {self.vocab_size} entries", hint=_HINT)
         return counts
 
+    def words_per_token(self) -> float | None:
+        """Words for each token of the training text, sources weighted; None where the shards do not say."""
+        words = tokens = 0.0
+        for source in self.sources:
+            weight = float(source["weight"])
+            words += weight * source.get("train_words", 0)
+            tokens += weight * sum(shard["tokens"] for shard in source["splits"].get("train", []))
+        return words / tokens if words and tokens else None
+
     def language_counts(self) -> dict[str, NDArray[np.int64]]:
         """(vocab_size,) tokens in the training text of each language that is trained on, sources not weighted."""
         counts: dict[str, NDArray[np.int64]] = {}

@@ -64,9 +64,9 @@ class Checkpoints:
         """Copy what is to be saved and write it in the background; the one before is brought to its end first."""
         self.finish()
         self._state = State(**asdict(state))
-        temporary = durable.temporary_folder(self._path(state.step))
+        temporary = durable.temporary_folder(self.path(state.step))
         if ranks.world()[0] == 0:
-            durable.begin_folder(self._path(state.step))
+            durable.begin_folder(self.path(state.step))
             (temporary / STATE).write_text(json.dumps(asdict(state)), encoding="utf-8")
         ranks.wait_for_all()
         # what it writes is synced when it is published
@@ -79,11 +79,11 @@ class Checkpoints:
         """Publish the checkpoint that is being written, once it is, and remove old ones. UserError for a full disk."""
         if self._writing is None or not (wait or self._is_written()):
             return
-        with durable.disk_errors(self._path(self._state.step)):
+        with durable.disk_errors(self.path(self._state.step)):
             _raise_as_disk_error(self._writing)
             self._writing = None
             if ranks.world()[0] == 0:
-                durable.publish_folder(self._path(self._state.step), "checkpoint")
+                durable.publish_folder(self.path(self._state.step), "checkpoint")
                 for old in self._old():
                     durable.remove(old, "checkpoint")
         ranks.wait_for_all()
@@ -114,7 +114,8 @@ class Checkpoints:
             raise UserError(f"{path} is damaged: {error}", hint=hint) from error
         return state
 
-    def _path(self, step: int) -> Path:
+    def path(self, step: int) -> Path:
+        """Where the checkpoint after so many updates is."""
         return self._folder / f"step-{step:06d}"
 
     def _is_written(self) -> bool:

@@ -4,7 +4,7 @@ So a resumed run needs no state but its step, and any number of processes sees t
 order.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Protocol
@@ -141,11 +141,12 @@ class Windows:
     than its weight says; all epochs have the same size, so that a sample follows from its index.
     """
 
-    def __init__(self, shards: TokenShards, length: int, seed: int):
-        sources = [source for source in shards.sources if source["weight"] > 0]
+    def __init__(self, shards: TokenShards, length: int, seed: int, weights: Mapping[str, float] | None = None):
+        weighed = {s["name"]: float((weights or {}).get(s["name"], s["weight"])) for s in shards.sources}
+        sources = {name: weight for name, weight in weighed.items() if weight > 0}
         self.length, self.seed = length, seed
-        self.streams = [Stream(shards.split(source["name"], "train")) for source in sources]
-        self.weights = [float(source["weight"]) for source in sources]
+        self.streams = [Stream(shards.split(name, "train")) for name in sources]
+        self.weights = list(sources.values())
         self.windows = [max(0, -(-(stream.size - 1) // length)) for stream in self.streams]
         self.copies = [int(w) * n for w, n in zip(self.weights, self.windows, strict=True)]
         parts = [(w % 1, n) for w, n in zip(self.weights, self.windows, strict=True)]
@@ -170,6 +171,35 @@ class Windows:
         """Inputs, labels and positions of the sample at this global index."""
         source, at = self.place(index)
         return window(self.streams[source], at, self.length)
+
+
+class Phases:
+    """Mixtures of the same sources one after the other; the global batch of an update is that of its phase.
+
+    `parts` gives each phase's share of the `steps` updates and the weights that differ from the sources' own. Every
+    phase has an order of its own, from its beginning on.
+    """
+
+    def __init__(
+        self,
+        shards: TokenShards,
+        length: int,
+        seed: int,
+        parts: Sequence[tuple[float, Mapping[str, float]]],
+        steps: int,
+    ):
+        self.windows = [Windows(shards, length, seed + number, weights) for number, (_, weights) in enumerate(parts)]
+        ends = np.cumsum([share for share, _ in parts])
+        self.starts = [0, *(round(float(end) * steps) for end in ends[:-1])]
+
+    def phase(self, step: int) -> int:
+        """The number of the phase that an update is in."""
+        return int(np.searchsorted(self.starts, step, "right")) - 1
+
+    def batch(self, step: int, rows: int) -> Batch:
+        """The `rows` samples of update `step`."""
+        phase = self.phase(step)
+        return batch(self.windows[phase], step - self.starts[phase], rows)
 
 
 @lru_cache(maxsize=64)

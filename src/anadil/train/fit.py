@@ -1,5 +1,7 @@
 """Training made to fit the memory that there is: the size of a micro batch, and how much is computed twice for it."""
 
+import os
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,7 +12,7 @@ from anadil.errors import UserError
 from anadil.model.blocks import Recompute
 from anadil.model.objective import Objective
 from anadil.recipe import Optimisation
-from anadil.train.memory import LEVELS, Footprint, Memory, footprint, program_bytes
+from anadil.train.memory import LEVELS, Footprint, Memory, footprint, program_bytes, resident_bytes
 
 MOST_TOKENS = {"cpu": 4096, "cuda": 32_768}
 """Of a micro batch: with more, the device is not used better."""
@@ -45,7 +47,7 @@ def fit(objective: Objective, settings: Optimisation, context: Context, *, room:
     """
     found = footprint(objective, settings.sequence_length)
     room = room if room is not None else room_on(context.device)
-    program = program_bytes(context.device)
+    program = program_bytes(objective)
     ways = [
         _fit(found, rows, level, shard, room, context.processes, program)
         for shard in _shards(context)
@@ -62,9 +64,12 @@ def room_on(device: str) -> int:
     """Bytes of memory that this process can have: on a GPU all of it, else what is free and what it holds already."""
     if torch.device(device).type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
+    held = resident_bytes()
+    if sys.platform != "linux":
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with open("/proc/meminfo", encoding="ascii") as file:
         free = next(int(line.split()[1]) << 10 for line in file if line.startswith("MemAvailable"))
-    return free + program_bytes(device)
+    return free + held
 
 
 def gib(size: float) -> str:

@@ -24,6 +24,7 @@ from anadil.train.data import Batch
 from anadil.train.engine import Engine, Place, Update
 from anadil.train.optim import learning_rate
 from anadil.train.prefetch import Prefetch
+from anadil.train.speed import Meter, in_words
 
 CHECKPOINTS, METRICS, PLACE = "checkpoints", "metrics.jsonl", "place.json"
 MOST_SKIPPED_IN_A_ROW = 8
@@ -43,20 +44,25 @@ def train(
     seed: int,
     evaluate: Evaluate | None = None,
     evaluate_after: Callable[[int], bool] = lambda step: False,
+    best_of: str | None = None,
+    words_per_token: float | None = None,
 ) -> State:
     """Train the parameters of `model` that want a gradient for `steps` updates, going on from `out/checkpoints`.
 
     `batch_of(step)` gives the global batch of an update; it is cut into micro batches of `context`'s size, and the
     loss is the mean over the labels of the global batch. Each update leaves a line in `out/metrics.jsonl`: step,
-    loss (nats a token), lr, grad_norm, tokens and seconds so far (without evaluations), tokens_per_second, and what
+    loss (nats a token), lr, grad_norm, tokens and seconds so far (without evaluations), those of `Meter`, and what
     `evaluate` returned after it: before the first update, after those that `evaluate_after` chooses, and
-    after the last. The last update leaves a checkpoint too, so that a kill after it costs no training. Raises
+    after the last. The last update leaves a checkpoint too, so that a kill after it costs no training. With `best_of`,
+    the name of a measurement, the weights are in the end those with which it was lowest. Raises
     Interrupted after saving when a stop is asked for, and UserError when loss or gradient is not finite
     `MOST_SKIPPED_IN_A_ROW` times in a row, and for a model that cannot be trained here (see `Engine`).
     """
     engine = _engine(model, settings, out, context)
-    checkpoints = Checkpoints(out / CHECKPOINTS, model, engine.optimizer, context.fingerprint)
+    keep = context.keep_checkpoints
+    checkpoints = Checkpoints(out / CHECKPOINTS, model, engine.optimizer, context.fingerprint, keep=keep)
     state = _resume(checkpoints, out, context)
+    meter = Meter(model, settings.sequence_length, words_per_token)
     if state.step == 0 and evaluate:
         _log(out, {"step": 0} | _evaluated(evaluate, 0, engine, context))
     batches = Prefetch(batch_of, state.step, steps, pin=context.device.startswith("cuda"))
@@ -66,22 +72,28 @@ def train(
             torch.manual_seed((seed * 2**32 + state.step) % 2**63)  # dropout needs no state to resume
             rate = learning_rate(state.step, steps, settings)
             update = engine.update(batch, rate)
-            row = _counted(state, update, rate, batch.input_ids_BT.numel(), time.monotonic() - began)
+            tokens, seconds = batch.input_ids_BT.numel(), time.monotonic() - began
+            row = _counted(state, update, rate, tokens, seconds) | meter.read(tokens, seconds)
+            row["waited_seconds"] = round(batches.waited_seconds, 3)
             if evaluate and (state.step == steps or evaluate_after(state.step)):
                 row |= _evaluated(evaluate, state.step, engine, context)
+            is_best = _is_best(state, row, best_of)
             _log(out, row)
-            task.note(f"loss {update.loss:.3f}, lr {rate:.2e}, grad {update.norm:.2f}, {_speed(row)} tokens/s")
+            task.note(f"loss {update.loss:.3f}, lr {rate:.2e}, grad {update.norm:.2f}, {in_words(row)}")
             task.advance()
             began = time.monotonic()
             checkpoints.finish(wait=False)
             stop = ranks.any_of(context.stop_requested())
-            if stop or state.step % settings.checkpoint_every == 0 or state.step == steps:
+            if stop or is_best or state.step % settings.checkpoint_every == 0 or state.step == steps:
                 _sync(out)
                 checkpoints.save(state)
             if stop:
                 checkpoints.finish()
                 raise Interrupted(f"stopped after step {state.step} of {steps}; run the same command to go on")
     checkpoints.finish()
+    if best_of and state.best_step not in (0, state.step):
+        checkpoints.load(checkpoints.path(state.best_step))
+        context.progress.line(f"  taking the weights after step {state.best_step}: {best_of} {state.best:.4f}")
     return state
 
 
@@ -120,12 +132,16 @@ def _counted(state: State, update: Update, rate: float, tokens: int, seconds: fl
         what = f"loss or gradient was not finite {state.skipped_in_a_row} times in a row, up to step {state.step}"
         raise UserError(what, hint='lower learning_rate, raise warmup_share, or set precision = "float32"')
     row = {"step": state.step, "loss": _finite(update.loss), "lr": rate, "grad_norm": _finite(update.norm)}
-    row |= {"tokens": state.tokens, "seconds": round(state.seconds, 3)}
-    return row | {"tokens_per_second": round(tokens / seconds, 1)}
+    return row | {"tokens": state.tokens, "seconds": round(state.seconds, 3)}
 
 
-def _speed(row: dict[str, Any]) -> str:
-    return f"{row['tokens_per_second']:,.0f}"
+def _is_best(state: State, row: dict[str, Any], best_of: str | None) -> bool:
+    """Whether what counts was never lower; remembered in the state."""
+    value = row.get(best_of) if best_of else None
+    if value is None or (state.best is not None and value >= state.best):
+        return False
+    state.best, state.best_step = value, state.step
+    return True
 
 
 def _engine(model: nn.Module, settings: Optimisation, out: Path, context: Context) -> Engine:

@@ -4,6 +4,9 @@ What backward needs is counted from what autograd saves in a forward pass of one
 for any architecture; the rest is arithmetic.
 """
 
+import ctypes
+import os
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,6 +23,8 @@ _ADAM_BYTES = 8
 _CUDA_CONTEXT = 600 << 20
 _FIRST_USE = 40 << 20
 """What libraries take when they are first used."""
+_LEAST_PROGRAM = 300 << 20
+"""Python, torch and transformers."""
 _FREED_BUT_HELD = {"cpu": 1.4, "cuda": 1.05}
 """Of what comes and goes in an update, freed memory that the allocator cannot use again: glibc's heap is full of holes
 where it does not give memory back to the kernel (see `engine`), torch's own on a GPU hardly."""
@@ -136,11 +141,10 @@ def _saved(objective: Objective, rows: int, length: int) -> _Saved:
     kept: dict[int, tuple[int, bool, object]] = {}
     inside = [0]
 
-    def pack(tensor: Tensor) -> Tensor:
+    def pack(tensor: Tensor) -> None:  # not the tensor: a node that held its own output would never be freed
         storage = tensor.untyped_storage()
         if storage._cdata not in own and storage._cdata not in kept:
             kept[storage._cdata] = (storage.nbytes(), inside[0] > 0, storage)  # held, or its number is given again
-        return tensor
 
     def enter(module: nn.Module, inputs: object) -> None:
         inside[0] += 1
@@ -155,7 +159,7 @@ def _saved(objective: Objective, rows: int, length: int) -> _Saved:
     positions = torch.arange(length, device=objective.device).repeat(rows, 1)
     loss, objective.loss = objective.loss, lambda hidden, head, labels: hidden.float().sum()
     try:
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda nothing: nothing):
             objective(ids, ids, positions)
     finally:
         objective.loss = loss
@@ -165,9 +169,19 @@ def _saved(objective: Objective, rows: int, length: int) -> _Saved:
     return _Saved(sum(s for s, in_block in sizes if in_block), sum(s for s, in_block in sizes if not in_block))
 
 
-def program_bytes(device: str) -> int:
-    """What this process holds besides the model: code and libraries, or on a GPU its context."""
-    if torch.device(device).type == "cuda":
+def program_bytes(objective: Objective) -> int:
+    """What this process holds besides the model: code, libraries and other data, or on a GPU its context."""
+    if objective.device.type == "cuda":
         return _CUDA_CONTEXT
+    own = sum(p.untyped_storage().nbytes() for p in objective.parameters())
+    return max(_LEAST_PROGRAM, resident_bytes() - own) + _FIRST_USE
+
+
+def resident_bytes() -> int:
+    """Memory of this process, once what it has freed is given back."""
+    if sys.platform != "linux":
+        return _LEAST_PROGRAM
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
     with open("/proc/self/statm", encoding="ascii") as file:
-        return int(file.read().split()[1]) * 4096 + _FIRST_USE
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")

@@ -16,7 +16,7 @@ from anadil.model import load, ranks, sharding
 from anadil.model.score import score_documents
 from anadil.recipe import Pretrain
 from anadil.tokenizer.shards import TokenShards, sha256_of
-from anadil.train.data import Stream, Windows, batch
+from anadil.train.data import Phases, Stream, Windows
 from anadil.train.loop import batch_rows, read_metrics, step_count, train
 
 MEASURED_AT_A_TIME = 4096
@@ -43,13 +43,15 @@ def run_pretrain(
     model, shards = load.load(model_folder, device=context.device), TokenShards(tokens_folder)
     _check_fits(model, model_folder, shards, settings)
     windows = Windows(shards, settings.sequence_length, seed)
+    parts = [(phase.share, phase.weights) for phase in settings.phases] or [(1.0, {})]
     names = {target: "target", original: "original"}
     heldout = Heldout(shards, load.tokenizer(model_folder), settings.eval_tokens, names)
     rows = batch_rows(settings)
     steps = step_count(settings, windows.per_epoch, rows)
+    phases = Phases(shards, settings.sequence_length, seed, parts, steps)
     state = train(
         model,
-        lambda step: batch(windows, step, rows),
+        lambda step: phases.batch(step, rows),
         settings,
         out,
         context,
@@ -57,6 +59,8 @@ def run_pretrain(
         seed=seed,
         evaluate=lambda step, objective: heldout.bits_per_byte(objective, MEASURED_AT_A_TIME, settings.sequence_length),
         evaluate_after=lambda step: step % settings.eval_every == 0,
+        best_of="target_bits_per_byte" if settings.keep == "best" else None,
+        words_per_token=shards.words_per_token(),
     )
     write_model(model, sharding.whole_state(model), model_folder, out)
     return summary(out) | {
