@@ -13,7 +13,7 @@ from tests.train.tiny import BOS, EOS, tokens_folder
 
 from anadil.errors import UserError
 from anadil.tokenizer.shards import TokenShards
-from anadil.train.data import Stream, Windows, batch, positions
+from anadil.train.data import Phases, Stream, Windows, batch, positions
 
 SHARDS = [["bir", "iki üç dörd"], ["beş" * 9, ""], ["altı"]]
 
@@ -136,3 +136,29 @@ def test_no_text_is_an_error(tmp_path: Path) -> None:
     made = tokens_folder(tmp_path, {"s": ("az", 0.0, [["salam"]], [])})
     with pytest.raises(UserError, match="no text"):
         Windows(TokenShards(made), 4, 0)
+
+
+def test_phases_follow_each_other_each_with_its_weights() -> None:
+    parts = [(0.75, {}), (0.25, {"s0": 0.0, "s1": 3.0})]
+    phases = Phases(shards((1.0, 0.5)), 4, 1, parts, steps=8)
+    assert [phases.phase(step) for step in range(8)] == [0] * 6 + [1] * 2
+    first, second = phases.windows
+    assert (first.weights, second.weights) == ([1.0, 0.5], [3.0])
+    same = batch(first, 5, 2)
+    assert all(bool((a == b).all()) for a, b in zip(phases.batch(5, 2)._tensors(), same._tensors(), strict=True))
+    begins = batch(second, 0, 2)
+    assert all(bool((a == b).all()) for a, b in zip(phases.batch(6, 2)._tensors(), begins._tensors(), strict=True))
+
+
+def test_one_phase_is_the_corpus_itself() -> None:
+    phases, windows = Phases(shards((1.5,)), 4, 3, [(1.0, {})], steps=9), Windows(shards((1.5,)), 4, 3)
+    for step in range(9):
+        pair = zip(phases.batch(step, 3)._tensors(), batch(windows, step, 3)._tensors(), strict=True)
+        assert all(bool((a == b).all()) for a, b in pair)
+
+
+def test_rows_that_are_there_and_a_batch_without_labels() -> None:
+    whole = batch(Windows(shards(), 4, 1), 0, 5)
+    assert [len(part.labels_BT) for part in whole.split(2)] == [2, 2, 1]
+    assert len(whole.rows(4, 9).labels_BT) == 1
+    assert whole.without_labels().labelled == 0

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -45,6 +47,7 @@ def run(
     stop_after: int | None = None,
     fingerprint: str = "f",
     evaluate: loop.Evaluate | None = None,
+    best_of: str | None = None,
 ) -> tuple[nn.Module, loop.State]:
     model = model or load.from_shape(SHAPE, VOCAB, seed=1)
     asked = iter(range(1, 1000))
@@ -63,6 +66,7 @@ def run(
         seed=1,
         evaluate=evaluate,
         evaluate_after=lambda step: step % 2 == 0,
+        best_of=best_of,
     )
     return model, state
 
@@ -292,3 +296,76 @@ def test_a_large_seed_is_a_seed(tmp_path: Path) -> None:
         model = load.from_shape(SHAPE, VOCAB, seed=1)
         state = loop.train(model, batch_of, settings, tmp_path / str(seed), Context(), steps=1, seed=seed)
         assert state.step == 1
+
+
+def test_the_best_weights_can_be_taken_instead_of_the_last(tmp_path: Path) -> None:
+    scores = {0: 9.0, 2: 5.0, 4: 7.0, 6: 6.0}
+    flat = SETTINGS.model_copy(update={"schedule": "wsd", "min_learning_rate_ratio": 1.0, "warmup_share": 0.0})
+
+    def going(out: Path, stop_after: int | None = None) -> tuple[nn.Module, loop.State]:
+        return run(
+            out, stop_after=stop_after, evaluate=lambda step, objective: {"score": scores[step]}, best_of="score",
+            settings=flat,
+        )  # fmt: skip
+
+    whole, state = going(tmp_path / "a")
+    assert (state.step, state.best_step, state.best) == (6, 2, 5.0)
+    with pytest.raises(Interrupted):
+        going(tmp_path / "b", stop_after=5)
+    again, _ = going(tmp_path / "b")
+    assert same(whole, again)
+    assert same(whole, run(tmp_path / "c", settings=flat, steps=2)[0])
+    kept = sorted(path.name for path in (tmp_path / "a" / loop.CHECKPOINTS).iterdir())
+    assert kept == ["step-000002", "step-000004", "step-000006"]
+
+
+def test_a_full_disk_stops_and_the_last_good_checkpoint_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, _ = run(tmp_path / "a")
+    monkeypatch.setenv("ANADIL_FAILPOINT", "checkpoint.write:enospc@2")
+    monkeypatch.setattr("anadil.durable._hits", {})
+    with pytest.raises(UserError, match="No space left on device"):
+        run(tmp_path / "b")
+    monkeypatch.delenv("ANADIL_FAILPOINT")
+    assert [path.name for path in (tmp_path / "b" / loop.CHECKPOINTS).glob("step-*")] == ["step-000002"]
+    resumed, _ = run(tmp_path / "b")
+    assert same(whole, resumed)
+
+
+def test_a_disk_that_fills_up_while_tensors_are_written_is_a_user_error(tmp_path: Path) -> None:
+    """For real: the process may not write files larger than this."""
+    code = f"""
+import resource, signal, sys
+from pathlib import Path
+from tests.train.test_loop import run
+from anadil.errors import UserError
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+try:
+    run(Path({str(tmp_path)!r}))
+except UserError as error:
+    print(error.what)
+    sys.exit(2)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 2, done.stderr
+    assert "cannot write" in done.stdout
+    assert not list((tmp_path / loop.CHECKPOINTS).glob("step-*"))
+
+
+def test_a_resumed_run_does_as_before_whatever_memory_there_is_now(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Interrupted):
+        run(tmp_path, micro=0, stop_after=3)
+    place = json.loads((tmp_path / loop.PLACE).read_bytes())
+    monkeypatch.setattr("anadil.train.fit.room_on", lambda device: 1)
+    _, state = run(tmp_path, micro=0)
+    assert state.step == STEPS
+    assert json.loads((tmp_path / loop.PLACE).read_bytes()) == place
+    assert place == {
+        "processes": 1,
+        "micro_batch_tokens": 64,
+        "recompute": "none",
+        "shard": "optimizer",
+        "loss": "torch",
+    }

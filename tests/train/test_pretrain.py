@@ -106,3 +106,13 @@ def test_text_of_another_vocabulary_is_refused(
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
     with pytest.raises(UserError, match=said):
         run(folders, tmp_path / "out")
+
+
+def test_a_damaged_shard_is_named_before_training(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    shard = next((folders[1] / "tokens").rglob("train-00000.bin"))
+    content = bytearray(shard.read_bytes())
+    content[4] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(UserError, match=f"{shard.name} is damaged: its checksum differs"):
+        run(folders, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

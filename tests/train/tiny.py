@@ -64,5 +64,5 @@ def _shard(folder: Path, stem: str, texts: list[str], tokenizer: Tokenizer) -> d
     size = sum(len(text.encode()) for text in texts)
     return {
         "file": f"{stem}.bin", "offsets": f"{stem}.offsets.npy", "tokens": int(offsets[-1]),
-        "documents": len(texts), "bytes": size, "sha256": "",
+        "documents": len(texts), "bytes": size, "sha256": sha256_of(path),
     }  # fmt: skip

@@ -138,14 +138,37 @@ def serve(run: str, engine: str, host: str, port: int) -> None:
 
 
 @root.command()
+@click.argument("recipe", required=False)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Override a key of the recipe.")
+@click.option("--run-folder", type=click.Path(path_type=Path), help="Where it runs; default runs/<name>.")
+@click.option("--price-per-hour", type=click.FloatRange(0), help="Of this machine, to say what training will cost.")
+@click.option("--time/--no-time", "timed", default=True, help="Whether to train for a moment, to know how fast it is.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def doctor(as_json: bool) -> None:
-    """Check this machine: Python, packages, memory, disk, GPU; say what each missing piece is for.
+def doctor(
+    recipe: str | None,
+    settings: tuple[str, ...],
+    run_folder: Path | None,
+    price_per_hour: float | None,
+    timed: bool,
+    as_json: bool,
+) -> None:
+    """Check this machine; with a RECIPE say what its training will take here: memory, time and cost.
 
     Examples:
     anadil doctor
+    anadil doctor recipes/az.toml
+    anadil doctor recipes/az.toml --price-per-hour 4.50 --set pretrain.sequence_length=2048
     """
     from anadil.commands.doctor import examine
 
-    if not examine(as_json=as_json):
-        sys.exit(1)
+    if recipe is None:
+        if not examine(as_json=as_json):
+            sys.exit(1)
+        return
+    from anadil.commands.forecast import forecast
+    from anadil.commands.run import context_of, find_recipe
+    from anadil.recipe import load
+
+    read = load(find_recipe(recipe), list(settings))
+    folder = run_folder or RUNS / read.name
+    forecast(read, folder, context_of(read.run), price_per_hour=price_per_hour, timed=timed, as_json=as_json)

@@ -79,9 +79,9 @@ class Checkpoints:
         """Publish the checkpoint that is being written, once it is, and remove old ones. UserError for a full disk."""
         if self._writing is None or not (wait or self._is_written()):
             return
+        writing, self._writing = self._writing, None
+        _wait_for(writing, self.path(self._state.step))
         with durable.disk_errors(self.path(self._state.step)):
-            _raise_as_disk_error(self._writing)
-            self._writing = None
             if ranks.world()[0] == 0:
                 durable.publish_folder(self.path(self._state.step), "checkpoint")
                 for old in self._old():
@@ -161,13 +161,12 @@ def _step(path: Path) -> int:
     return int(path.name.removeprefix("step-"))
 
 
-def _raise_as_disk_error(writing: "Future[Any]") -> None:
-    """Wait; an OSError of a process (a full disk) comes wrapped in torch's own exception."""
+def _wait_for(writing: "Future[Any]", path: Path) -> None:
+    """UserError where a part could not be written: a full disk comes as an OSError or as one of torch's own."""
     try:
         writing.result()
     except CheckpointException as error:
-        for failure in error.failures.values():
-            cause = failure[0] if isinstance(failure, tuple) else failure
-            if isinstance(cause, OSError):
-                raise cause from error
-        raise
+        failures = [failure[0] if isinstance(failure, tuple) else failure for failure in error.failures.values()]
+        reason = str(failures[0]).splitlines()[0] if failures else "unknown"
+        hint = "free some space or mend the disk, then run the same command again; the checkpoint before is kept"
+        raise UserError(f"cannot write {path}: {reason}", hint=hint) from error

@@ -42,6 +42,8 @@ def run_pretrain(
     """
     model, shards = load.load(model_folder, device=context.device), TokenShards(tokens_folder)
     _check_fits(model, model_folder, shards, settings)
+    if ranks.world()[0] == 0:
+        shards.verify()
     windows = Windows(shards, settings.sequence_length, seed)
     parts = [(phase.share, phase.weights) for phase in settings.phases] or [(1.0, {})]
     names = {target: "target", original: "original"}
