@@ -242,3 +242,61 @@ def bits_per_byte(model: Path, file: Path, text_field: str, as_json: bool) -> No
     from anadil.commands.tools import measure_bits_per_byte
 
     measure_bits_per_byte(model, file, text_field, as_json=as_json)
+
+
+@root.group(cls=Group)
+def bench() -> None:
+    """Measure speed and memory here, beside what others would use.
+
+    Examples:
+    anadil bench train --model runs/quickstart/transfer/model --tokens runs/quickstart/encode --out bench
+    """
+
+
+@bench.command("train")
+@click.option("--model", required=True, type=click.Path(path_type=Path), help="Folder of a Hugging Face model.")
+@click.option("--tokens", type=click.Path(path_type=Path), help="An encode folder of a run; default: random documents.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder for results; goes on there.")
+@click.option("--way", "ways", multiple=True, help="A way to train; may be repeated; default: all that run here.")
+@click.option("--rounds", default=3, show_default=True, type=click.IntRange(1), help="Times that each way is run.")
+@click.option("--updates", default=8, show_default=True, type=click.IntRange(3), help="Updates in a run.")
+@click.option("--sequence-length", default=256, show_default=True, type=click.IntRange(16), help="Tokens.")
+@click.option("--batch-tokens", default=8192, show_default=True, type=click.IntRange(16), help="Tokens of an update.")
+@click.option(
+    "--micro-batch-tokens", default=0, type=click.IntRange(0), help="Tokens at a time; default by the device."
+)
+@click.option("--precision", type=click.Choice(["bf16", "float32"]), default="bf16", show_default=True)
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), default="auto", show_default=True)
+@click.option("--threads", default=0, help="CPU threads; 0 for all cores.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def bench_train(
+    model: Path,
+    tokens: Path | None,
+    out: Path,
+    ways: tuple[str, ...],
+    rounds: int,
+    updates: int,
+    sequence_length: int,
+    batch_tokens: int,
+    micro_batch_tokens: int,
+    precision: str,
+    device: str,
+    threads: int,
+    as_json: bool,
+) -> None:
+    """Train a model for a few updates in each of several ways: Hugging Face's Trainer, anadil, anadil without a part.
+
+    All ways start from the same weights and see the same tokens. What is measured is not measured again.
+
+    Examples:
+    anadil bench train --model runs/quickstart/transfer/model --tokens runs/quickstart/encode --out bench
+    anadil bench train --model ../llama --out bench --way hf --way anadil --sequence-length 2048
+    """
+    from anadil.commands.bench import bench_train as measure
+    from anadil.recipe import Run
+
+    run = Run.model_validate({"device": device, "threads": threads, "micro_batch_tokens": micro_batch_tokens})
+    measure(
+        model, tokens, out, list(ways), rounds, updates, run,
+        sequence_length=sequence_length, global_batch_tokens=batch_tokens, precision=precision, as_json=as_json,
+    )  # fmt: skip
