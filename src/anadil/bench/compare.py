@@ -37,7 +37,7 @@ def compare(
             file = out / ROUNDS / f"{way}-{number}.json"
             if not file.is_file():
                 progress.line(f"  {WAYS[way]}, round {number + 1} of {rounds}")
-                durable.write_json(file, _run(way, work), "round")
+                durable.write_json(file, _run(way, work, out / f"{way}.log"), "round")
             outcomes[way].append(json.loads(file.read_bytes()))
     tokens = work.global_batch_tokens // work.sequence_length * work.sequence_length
     rows = [_row(way, found, tokens, words_per_token) for way, found in outcomes.items()]
@@ -53,13 +53,17 @@ def _same_work(work: Work, out: Path) -> None:
     durable.write_json(file, asdict(work), "bench")
 
 
-def _run(way: str, work: Work) -> dict[str, Any]:
+def _run(way: str, work: Work, log: Path) -> dict[str, Any]:
     given = json.dumps({"way": way, "work": asdict(work)})
     command = [sys.executable, "-m", "anadil.bench.ways", given]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"TOKENIZERS_PARALLELISM": "false"})
+    if done.returncode == UserError.exit_code:
+        what, hint = json.loads(done.stdout.splitlines()[-1])
+        raise UserError(f"{WAYS[way]} failed: {what}", hint=hint)
     if done.returncode:
-        said = done.stderr.strip().splitlines() or ["nothing was said"]
-        raise UserError(f"{WAYS[way]} failed: {said[-1]}", hint="leave it out with --way, or see its whole error above")
+        durable.write_text(log, done.stderr, "bench")
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        raise UserError(f"{WAYS[way]} failed: {last}", hint=f"see {log}; leave it out by naming others with --way")
     outcome: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     Outcome(*(outcome[key] for key in Outcome.__annotations__))  # all there
     return outcome

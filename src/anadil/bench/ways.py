@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from anadil.context import Context
+from anadil.errors import UserError
 from anadil.model import load
 from anadil.model.loss import linear_cross_entropy_reference
 from anadil.recipe import Optimisation
@@ -209,7 +210,11 @@ def main() -> None:
     real = sys.stdout
     sys.stdout = sys.stderr  # what libraries print is not the result
     began = resource.getrusage(resource.RUSAGE_SELF)
-    outcome = asdict(go(given["way"], Work(**given["work"])))
+    try:
+        outcome = asdict(go(given["way"], Work(**given["work"])))
+    except UserError as error:
+        real.write(json.dumps([error.what, error.hint]) + "\n")
+        sys.exit(error.exit_code)
     ended = resource.getrusage(resource.RUSAGE_SELF)
     outcome["cpu_seconds"] = ended.ru_utime + ended.ru_stime - began.ru_utime - began.ru_stime
     real.write(json.dumps(outcome) + "\n")
