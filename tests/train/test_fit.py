@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.model.families import tiny
@@ -14,7 +15,7 @@ from anadil.errors import UserError
 from anadil.model import load
 from anadil.model.objective import Objective
 from anadil.recipe import Optimisation
-from anadil.train.fit import USABLE, fit
+from anadil.train.fit import USABLE, fit, room_on
 from anadil.train.memory import footprint, resident_bytes
 
 SETTINGS = Optimisation(sequence_length=32, global_batch_tokens=2048)
@@ -70,7 +71,7 @@ def test_processes_share_the_optimizer_and_if_need_be_the_weights() -> None:
     ],
 )
 def test_what_cannot_fit_says_by_how_much_and_what_would(context: Context, hint: str) -> None:
-    what = r"takes 0\.\d GiB in each process, 0\.0 GiB are there \(0\.\d GiB too little\)"
+    what = r"takes \d\.\d GiB in each process, 0\.0 GiB are there \(\d\.\d GiB too little\)"
     with pytest.raises(UserError, match=what) as error:
         fit(objective(), SETTINGS, context, room=1 << 20)
     assert re.search(hint, error.value.hint)
@@ -82,6 +83,16 @@ def test_any_decoder_can_be_measured(family: str) -> None:
     assert found.layers == 2
     assert found.per_block > 0
     assert found.copies > 0
+
+
+def test_the_limit_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free = room_on("cpu")
+    for name, content in {"memory.max": f"{3 << 30}", "memory.current": f"{1 << 30}"}.items():
+        (tmp_path / name).write_text(content)
+    monkeypatch.setattr("anadil.train.fit.CGROUP", tmp_path)
+    assert room_on("cpu") == pytest.approx(min(free, (2 << 30) + resident_bytes()), rel=0.1)
+    (tmp_path / "memory.max").write_text("max")
+    assert room_on("cpu") == pytest.approx(free, rel=0.1)
 
 
 def test_looking_leaves_nothing_behind() -> None:

@@ -3,6 +3,7 @@
 import os
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -16,6 +17,7 @@ from anadil.train.memory import LEVELS, Footprint, Memory, footprint, program_by
 
 MOST_TOKENS = {"cpu": 4096, "cuda": 32_768}
 """Of a micro batch: with more, the device is not used better."""
+CGROUP = Path("/sys/fs/cgroup")
 USABLE = 0.92
 """Share of the free memory that is planned with."""
 
@@ -69,7 +71,16 @@ def room_on(device: str) -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     with open("/proc/meminfo", encoding="ascii") as file:
         free = next(int(line.split()[1]) << 10 for line in file if line.startswith("MemAvailable"))
-    return free + held
+    return min(free, _left_in_container()) + held
+
+
+def _left_in_container() -> int:
+    """What a control group leaves; without end where there is no limit."""
+    try:
+        most, used = ((CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        return int(most) - int(used)
+    except (OSError, ValueError):
+        return sys.maxsize
 
 
 def gib(size: float) -> str:
