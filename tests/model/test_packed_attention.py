@@ -6,7 +6,7 @@ from tests.model.families import COMMON, VOCAB, tiny
 from transformers import MistralConfig, MistralForCausalLM
 
 from anadil.model.objective import Objective
-from anadil.model.packed_attention import can_be_packed, document_ends, use_packed_attention
+from anadil.model.packed_attention import can_be_packed, document_ends, ends_for_attention, use_packed_attention
 
 SIZES = ((5, 1, 10), (16,), (3, 13))
 """Documents of each row of 16 tokens."""
@@ -25,7 +25,8 @@ def test_each_document_is_as_if_it_were_alone(family: str) -> None:
     documents = [part for row, sizes in zip(ids, SIZES, strict=True) for part in torch.split(row, sizes)]
     alone = [model.get_decoder()(input_ids=d[None], use_cache=False).last_hidden_state[0] for d in documents]
     use_packed_attention(model)
-    states = model.get_decoder()(input_ids=ids, position_ids=positions, use_cache=False, **document_ends(positions))
+    ends = ends_for_attention(document_ends(positions), 16)
+    states = model.get_decoder()(input_ids=ids, position_ids=positions, use_cache=False, **ends)
     torch.testing.assert_close(states.last_hidden_state.flatten(0, 1), torch.cat(alone), rtol=1e-4, atol=1e-5)
 
 
@@ -54,7 +55,7 @@ def test_without_positions_each_row_is_one_document() -> None:
 
 def test_the_ends_are_rounded_up_with_documents_of_no_tokens() -> None:
     _, positions = packed()
-    ends = document_ends(positions)["cu_seq_lens_q"]
+    ends = document_ends(positions)
     assert ends.tolist() == [0, 5, 6, 16, 32, 35] + [48] * 58
     assert ends.dtype == torch.int32
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from anadil.model.load import hidden_and_head, plain_model
 from anadil.model.loss import IGNORE_INDEX, linear_cross_entropy, token_nll
 from anadil.model.packed_attention import NAME as PACKED
-from anadil.model.packed_attention import document_ends
+from anadil.model.packed_attention import document_ends, ends_for_attention
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Hidden states [T, D], output embedding [V, D] and labels [T], -100 for none -> the sum of their nats."""
@@ -38,14 +38,23 @@ class Objective(nn.Module):
         """Where its inputs belong."""
         return plain_model(self.model).device
 
+    @property
+    def packed(self) -> bool:
+        """Whether its attention wants to know where documents end, instead of a mask."""
+        found: bool = plain_model(self.model).config._attn_implementation == PACKED
+        return found
+
     def forward(
-        self, input_ids_BT: Tensor, labels_BT: Tensor, position_ids_BT: Tensor | None = None, *, each: bool = False
-    ) -> Tensor:
+        self, input_ids_BT: Tensor, labels_BT: Tensor, position_ids_BT: Tensor | None = None,
+        ends: Tensor | None = None, *, each: bool = False,
+    ) -> Tensor:  # fmt: skip
         """The sum in nats (float32 scalar), or with `each` the nats of each label, [labels]. Documents are packed
-        where `position_ids_BT`, which restart at each, are given; else each row is one."""
+        where `position_ids_BT`, which restart at each, are given; else each row is one. `ends` are the same as
+        `document_ends` gives them, for a model that is `packed`."""
         plain: Any = plain_model(self.model)
-        packed = position_ids_BT is not None and plain.config._attn_implementation == PACKED
-        attention = document_ends(position_ids_BT) if packed and position_ids_BT is not None else {}
+        if self.packed and position_ids_BT is not None and ends is None:
+            ends = document_ends(position_ids_BT)
+        attention = ends_for_attention(ends, input_ids_BT.shape[1]) if ends is not None else {}
         with torch.autocast(input_ids_BT.device.type, torch.bfloat16, enabled=self.bf16):
             body = plain.get_decoder()
             states = body(input_ids=input_ids_BT, position_ids=position_ids_BT, use_cache=False, **attention)

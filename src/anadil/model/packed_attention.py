@@ -5,6 +5,7 @@ Where documents begin travels as `cu_seq_lens_q`, the name that transformers giv
 layers.
 """
 
+import importlib.util
 import inspect
 from typing import Any
 
@@ -20,29 +21,36 @@ _ENDS_AT_A_TIME = 64
 
 
 def use_packed_attention(model: PreTrainedModel) -> None:
-    """Let a model that uses "sdpa" use `packed_attention`; it then needs the keywords of `document_ends`."""
+    """Let a model that uses "sdpa" use `packed_attention`; it then needs the keywords of `ends_for_attention`."""
     AttentionInterface.register(NAME, packed_attention)
     AttentionMaskInterface.register(NAME, lambda *args, **kwargs: None)
     model.set_attn_implementation(NAME)
 
 
 def can_be_packed(model: PreTrainedModel) -> bool:
-    """Whether every layer of the model looks at the whole of a document; a sliding window is not offered here."""
+    """Whether torch has the kernel and every layer of the model looks at the whole of a document: a sliding window is
+    not offered here."""
+    if importlib.util.find_spec("torch.nn.attention.varlen") is None:
+        return False
     kinds = getattr(model.config, "layer_types", None) or ["full_attention"]
     sliding = getattr(model.config, "sliding_window", None) and getattr(model.config, "use_sliding_window", True)
     return model.config._attn_implementation == "sdpa" and set(kinds) == {"full_attention"} and not sliding
 
 
-def document_ends(position_ids_BT: Tensor) -> dict[str, Any]:
-    """Keywords for the attention of a batch laid end to end: where each document begins, and, last, the end.
+def document_ends(position_ids_BT: Tensor) -> Tensor:
+    """Where each document of a batch laid end to end begins, and, last, its end: int32.
 
     The end is repeated up to a round number of documents; those have no tokens.
     """
     starts = (position_ids_BT.flatten() == 0).nonzero().squeeze(1)
-    total, length = position_ids_BT.numel(), position_ids_BT.shape[1]
     room = -(-(len(starts) + 1) // _ENDS_AT_A_TIME) * _ENDS_AT_A_TIME
-    ends = torch.full((room,), total, dtype=torch.int32, device=position_ids_BT.device)
+    ends = torch.full((room,), position_ids_BT.numel(), dtype=torch.int32, device=position_ids_BT.device)
     ends[: len(starts)] = starts.int()
+    return ends
+
+
+def ends_for_attention(ends: Tensor, length: int) -> dict[str, Any]:
+    """Keywords that take the ends through the layers of a model; no document is longer than `length`."""
     return {"cu_seq_lens_q": ends, "cu_seq_lens_k": ends, "max_length_q": length, "max_length_k": length}
 
 

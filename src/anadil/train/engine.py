@@ -16,8 +16,9 @@ from anadil.model.blocks import Recompute, compile_blocks, recompute
 from anadil.model.kernels import use_kernels
 from anadil.model.load import check_packing, plain_model
 from anadil.model.objective import Objective
-from anadil.model.packed_attention import can_be_packed, use_packed_attention
+from anadil.model.packed_attention import can_be_packed, document_ends, use_packed_attention
 from anadil.model.sharding import Shard
+from anadil.progress import Progress
 from anadil.recipe import Optimisation
 from anadil.train.data import Batch
 from anadil.train.fit import fit
@@ -64,13 +65,13 @@ class Engine:
         embedding: Any = plain.get_input_embeddings()
         embedding.padding_idx = None  # its row would get no gradient; what is not to be learned has no label
         check_packing(model)
-        if on_gpu and can_be_packed(plain):
-            use_packed_attention(plain)
-        elif not on_gpu:
+        if not on_gpu:
             _keep_freed_memory()
             use_cpu_attention(plain)
         self.model, self._settings = model, settings
         self.objective = Objective(model, bf16=settings.precision == "bf16")
+        if on_gpu and self.objective.bf16 and can_be_packed(plain):
+            take_packed_attention(self.objective, context.progress)
         self.place = self._placed(context, before if before and before.processes == ranks.world()[1] else None)
         recompute(model, self.place.recompute)
         if context.compile == "on" or (context.compile == "auto" and on_gpu):
@@ -109,7 +110,9 @@ class Engine:
         micros = self._mine(batch)
         for number, micro in enumerate(micros):
             sharding.micro_batch_follows(self.objective, number + 1 < len(micros))
-            inputs = (micro.input_ids_BT, micro.labels_BT, micro.position_ids_BT)
+            inputs = [micro.input_ids_BT, micro.labels_BT, micro.position_ids_BT]
+            if self.objective.packed:
+                inputs.append(document_ends(micro.position_ids_BT))  # here, for on a GPU it would have to wait
             total = self.objective(*(x.to(device, non_blocking=True) for x in inputs)) * scale
             total.backward()
             loss += total.detach()
@@ -123,6 +126,24 @@ class Engine:
         at_a_time = max(1, self.place.micro_batch_tokens // length)
         mine = batch.rows(rank * each, (rank + 1) * each).split(at_a_time)
         return mine + [batch.rows(0, 1).without_labels()] * (math.ceil(each / at_a_time) - len(mine))
+
+
+@torch.no_grad()
+def take_packed_attention(objective: Objective, progress: Progress) -> None:
+    """Let a model use `packed_attention` if it gives here what masks give; else masks stay, and a line says so."""
+    plain = plain_model(objective.model)
+    before, size = plain.config._attn_implementation, plain.config.vocab_size
+    ids = (torch.arange(256, device=objective.device) * 7919 % size).view(2, 128)
+    positions = torch.cat([torch.arange(48), torch.arange(80)]).repeat(2, 1).to(objective.device)
+    masked = float(objective(ids, ids, positions))
+    try:
+        use_packed_attention(plain)
+        packed, said = float(objective(ids, ids, positions)), "another loss"
+    except (RuntimeError, ImportError, TypeError, ValueError) as error:
+        packed, said = math.nan, str(error).splitlines()[0]
+    if not math.isclose(masked, packed, rel_tol=0.01):
+        plain.set_attn_implementation(before)
+        progress.line(f"  packed attention does not work here ({said}): masks are used")
 
 
 def _keep_freed_memory() -> None:
