@@ -46,6 +46,7 @@ def run(
     micro: int = 64,
     stop_after: int | None = None,
     fingerprint: str = "f",
+    tensorboard: bool = False,
     evaluate: loop.Evaluate | None = None,
     best_of: str | None = None,
 ) -> tuple[nn.Module, loop.State]:
@@ -55,6 +56,7 @@ def run(
         stop_requested=lambda: stop_after is not None and next(asked) >= stop_after,
         micro_batch_tokens=micro,
         fingerprint=fingerprint,
+        tensorboard=tensorboard,
     )
     state = loop.train(
         model,
@@ -369,3 +371,26 @@ def test_a_resumed_run_does_as_before_whatever_memory_there_is_now(
         "shard": "optimizer",
         "loss": "torch",
     }
+
+
+def test_tensorboard_gets_the_curves_and_a_resumed_run_goes_on_there(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with pytest.raises(Interrupted):
+        run(tmp_path / "pretrain", stop_after=3, tensorboard=True)
+    run(tmp_path / "pretrain", tensorboard=True, evaluate=lambda step, objective: {"score": float(step)})
+    events = EventAccumulator(str(tmp_path / "tensorboard" / "pretrain"))
+    events.Reload()
+    rows = loop.read_metrics(tmp_path / "pretrain")
+    assert [event.step for event in events.Scalars("loss")] == [1, 2, 3, 4, 5, 6]
+    assert [event.value for event in events.Scalars("loss")] == pytest.approx([row["loss"] for row in rows])
+    assert [event.step for event in events.Scalars("score")] == [4, 6]
+    assert not (tmp_path / "pretrain" / "tensorboard").exists()
+
+
+def test_without_tensorboard_it_is_refused_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
+    with pytest.raises(UserError, match="TensorBoard is not installed"):
+        run(tmp_path, tensorboard=True)
+    assert not (tmp_path / loop.METRICS).exists()

@@ -55,6 +55,8 @@ class Work:
     micro_batch_tokens: int
     precision: str
     updates: int
+    cap_gib: float | None = None
+    """Of a GPU's memory, that may be used."""
 
     def settings(self) -> Optimisation:
         """A constant rate, nothing decayed."""
@@ -108,6 +110,9 @@ def batches(work: Work, vocabulary: int) -> Callable[[int], Batch]:
 def go(way: str, work: Work) -> Outcome:
     """Train."""
     torch.set_num_threads(work.threads)
+    if work.cap_gib:
+        whole = torch.cuda.get_device_properties(work.device).total_memory
+        torch.cuda.set_per_process_memory_fraction(min(1.0, work.cap_gib * 2**30 / whole))
     model: Any = load.load(work.model, device=work.device)
     run = _hugging_face if way.startswith("hf") else _ours
     seconds, losses = run(way, work, model, batches(work, load.vocabulary_rows(model)))

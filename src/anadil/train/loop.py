@@ -19,6 +19,7 @@ from anadil.errors import Interrupted, UserError
 from anadil.model import ranks
 from anadil.model.objective import Objective
 from anadil.recipe import Optimisation
+from anadil.train.board import Board
 from anadil.train.checkpoint import Checkpoints, State
 from anadil.train.data import Batch
 from anadil.train.engine import Engine, Place, Update
@@ -63,10 +64,11 @@ def train(
     checkpoints = Checkpoints(out / CHECKPOINTS, model, engine.optimizer, context.fingerprint, keep=keep)
     state = _resume(checkpoints, out, context)
     meter = Meter(model, settings.sequence_length, words_per_token)
+    log = Log(out, context, state.step)
     if state.step == 0 and evaluate:
-        _log(out, {"step": 0} | _evaluated(evaluate, 0, engine, context))
+        log.write({"step": 0} | _evaluated(evaluate, 0, engine, context))
     batches = Prefetch(batch_of, state.step, steps, pin=context.device.startswith("cuda"))
-    with closing(batches), context.progress.task("train", steps - state.step, "steps") as task:
+    with closing(batches), closing(log), context.progress.task("train", steps - state.step, "steps") as task:
         began = time.monotonic()
         for batch in batches:
             torch.manual_seed((seed * 2**32 + state.step) % 2**63)  # dropout needs no state to resume
@@ -78,14 +80,14 @@ def train(
             if evaluate and (state.step == steps or evaluate_after(state.step)):
                 row |= _evaluated(evaluate, state.step, engine, context)
             is_best = _is_best(state, row, best_of)
-            _log(out, row)
+            log.write(row)
             task.note(f"loss {update.loss:.3f}, lr {rate:.2e}, grad {update.norm:.2f}, {in_words(row)}")
             task.advance()
             began = time.monotonic()
             checkpoints.finish(wait=False)
             stop = ranks.any_of(context.stop_requested())
             if stop or is_best or state.step % settings.checkpoint_every == 0 or state.step == steps:
-                _sync(out)
+                log.sync()
                 checkpoints.save(state)
             if stop:
                 checkpoints.finish()
@@ -196,20 +198,33 @@ def read_metrics(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / METRICS).read_text(encoding="utf-8").splitlines()]
 
 
-def _log(out: Path, row: dict[str, Any]) -> None:
-    if ranks.world()[0] == 0:
-        durable.append_jsonl(out / METRICS, row)
+class Log:
+    """The lines of `out/metrics.jsonl`, written by the first process alone; and TensorBoard's, if it is wanted."""
 
+    def __init__(self, out: Path, context: Context, step: int):
+        self._out, self._writes = out, ranks.world()[0] == 0
+        self._board = Board(out, step) if self._writes and context.tensorboard else None
 
-def _sync(out: Path) -> None:
-    """Bring the log to the disk, its name too: the metrics of the steps before a checkpoint are not made again."""
-    if ranks.world()[0] == 0:
-        for path in (out / METRICS, out):
+    def write(self, row: dict[str, Any]) -> None:
+        """Append a line."""
+        if self._writes:
+            durable.append_jsonl(self._out / METRICS, row)
+        if self._board:
+            self._board.write(row)
+
+    def sync(self) -> None:
+        """Bring the log to the disk, its name too: metrics of the steps before a checkpoint are not made again."""
+        for path in (self._out / METRICS, self._out) if self._writes else ():
             descriptor = os.open(path, os.O_RDONLY)
             try:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+
+    def close(self) -> None:
+        """End TensorBoard's file."""
+        if self._board:
+            self._board.close()
 
 
 def _finite(value: float) -> float | None:
