@@ -1,5 +1,7 @@
 """The figures of a log line."""
 
+import sys
+
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
@@ -9,7 +11,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from anadil.model.loss import linear_cross_entropy_reference
 from anadil.model.objective import Objective
-from anadil.train.speed import Meter, in_words, operations_per_token
+from anadil.train.memory import resident_bytes
+from anadil.train.speed import Meter, forget_peak, in_words, operations_per_token, peak_bytes
 
 
 def shape(**changes: object) -> LlamaForCausalLM:
@@ -59,3 +62,18 @@ def test_the_formula_agrees_with_what_torch_counts() -> None:
         objective(ids, ids).backward()
     attention = 6 * 2 * 32 * 64
     assert counter.get_total_flops() / 128 == pytest.approx(operations_per_token(model, 64) + attention, rel=0.01)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the peak is that of the whole process")
+def test_what_was_before_does_not_count_for_the_peak() -> None:
+    cpu = torch.device("cpu")
+    before = torch.ones(100 << 20, dtype=torch.uint8)
+    high = peak_bytes(cpu)
+    del before
+    resident_bytes()
+    forget_peak(cpu)
+    low = peak_bytes(cpu)
+    assert low < high - (60 << 20)
+    after = torch.ones(100 << 20, dtype=torch.uint8)
+    assert peak_bytes(cpu) > low + (60 << 20)
+    del after

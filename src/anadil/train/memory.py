@@ -25,7 +25,7 @@ _FIRST_USE = 40 << 20
 """What libraries take when they are first used."""
 _LEAST_PROGRAM = 300 << 20
 """Python, torch and transformers."""
-_FREED_BUT_HELD = {"cpu": 1.4, "cuda": 1.05}
+_FREED_BUT_HELD = {"cpu": 1.5, "cuda": 1.05}
 """Of what comes and goes in an update, freed memory that the allocator cannot use again: glibc's heap is full of holes
 where it does not give memory back to the kernel (see `engine`), torch's own on a GPU hardly."""
 

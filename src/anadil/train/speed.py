@@ -7,7 +7,8 @@ can do in bfloat16 without sparsity.
 """
 
 import resource
-import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -43,12 +44,13 @@ def peak_operations(device: torch.device) -> float | None:
 
 
 class Meter:
-    """Turns tokens and seconds into the figures of a log line."""
+    """Turns tokens and seconds into the figures of a log line; the peak is that since it was made."""
 
     def __init__(self, model: nn.Module, length: int, words_per_token: float | None):
         self._device = plain_model(model).device
         self._operations, self._words = operations_per_token(model, length), words_per_token
         self._peak = peak_operations(self._device)
+        forget_peak(self._device)
 
     def read(self, tokens: int, seconds: float) -> dict[str, float]:
         """tokens_per_second and words_per_second of all processes, mfu and peak_gib of one."""
@@ -61,12 +63,24 @@ class Meter:
         return found | {"peak_gib": round(peak_bytes(self._device) / 2**30, 3)}
 
 
+def forget_peak(device: torch.device) -> None:
+    """Let `peak_bytes` count from now on. Where the kernel does not offer it the peak is that of the whole process."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def peak_bytes(device: torch.device) -> int:
-    """The most memory that was in use so far: on a GPU by tensors, else by the process."""
+    """The most memory that was in use since `forget_peak`: on a GPU by tensors, else by the process."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return size if sys.platform == "darwin" else size << 10
+    status = Path("/proc/self/status")
+    if not status.exists():  # macOS, which counts bytes where Linux counts KiB
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    lines = status.read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("VmHWM"))
 
 
 def in_words(row: dict[str, Any]) -> str:
