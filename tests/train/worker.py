@@ -4,6 +4,7 @@ import json
 import sys
 from pathlib import Path
 
+import torch
 from tests.train.tiny import SHAPE, VOCAB
 
 from anadil.context import Context
@@ -49,8 +50,6 @@ def train(options: dict[str, object]) -> None:
         )
         state = sharding.whole_state(model)
         if ranks.world()[0] == 0:
-            import torch
-
             torch.save(state, out / "weights.pt")
     except Interrupted:
         pass

@@ -52,7 +52,7 @@ class Forecast:
         if self.tokens_per_second:
             parts.append(f"{self.tokens_per_second:,.0f} tokens/s")
         if self.hours is not None:
-            took = f"{self.hours:,.1f} hours" if self.hours >= 2 else f"{self.hours * 60:,.0f} minutes"
+            took = f"{self.hours:,.1f} hours" if self.hours >= 2 else f"{self.hours * 60:,.1f} minutes"
             parts.append(f"{self.updates:,} updates in {took}")
         else:
             parts.append("how long is known after encode")
