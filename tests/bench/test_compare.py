@@ -72,6 +72,9 @@ def test_the_command_measures_once_and_says_what(folders: tuple[Path, Path], tmp
     assert {file.name: file.stat().st_mtime_ns for file in (tmp_path / "out" / ROUNDS).iterdir()} == times
     assert WAYS["hf"] in again.stdout
     assert table(result) in again.stdout
+    picture = (tmp_path / "out" / "train.svg").read_text()
+    assert all(f">{WAYS[way]}</text>" in picture for way in ("hf", "anadil"))
+    assert f"{result['ways'][1]['tokens_per_second']:,.0f}" in picture
     with pytest.raises(UserError, match="holds measurements of other work"):
         bench(*arguments, "--sequence-length", "16")
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from anadil.bench.compare import RESULT, compare, table
+from anadil.bench.plot import draw
 from anadil.bench.ways import WAYS, Work, available
 from anadil.commands.run import context_of
 from anadil.errors import UserError
@@ -32,4 +33,5 @@ def bench_train(
     )  # fmt: skip
     words = TokenShards(tokens).words_per_token() if tokens else None
     result = compare(ways or known, work, out, rounds, words, to_stderr())
-    print(json.dumps(result, indent=2) if as_json else f"{table(result)}\n\n{out / RESULT}")
+    picture = draw(result, out)
+    print(json.dumps(result, indent=2) if as_json else f"{table(result)}\n\n{out / RESULT}\n{picture}")
