@@ -1,5 +1,8 @@
 """Errors that a user can act on. Everything else that escapes is a bug of ours and shows a traceback."""
 
+GATE_FAILED = 3
+"""Exit code of a run that is done but failed a gate."""
+
 
 class UserError(Exception):
     """Something the user can put right: `what` happened to which value, and as `hint` what to do next.

@@ -56,7 +56,7 @@ def test_without_time_nothing_is_trained(tmp_path: Path, monkeypatch: pytest.Mon
 def test_a_recipe_that_cannot_fit_is_refused_before_anything_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("anadil.train.fit.room_on", lambda device: 50 << 20)
+    monkeypatch.setattr("anadil.train.fit.room_on", lambda device, processes: 50 << 20)
     recipe = write_road(tmp_path / "in")
     with pytest.raises(UserError, match=r"pretrain: training does not fit: it takes 0\.\d GiB.*GiB too little"):
         CliRunner().invoke(root, ["doctor", str(recipe)], catch_exceptions=False)

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from anadil import cli
+from anadil.errors import GATE_FAILED
 from anadil.model.load import copy_companions, from_shape, save, set_special_ids
 from anadil.recipe import Shape
 from anadil.tokenizer.count import count_words
@@ -93,12 +94,12 @@ def test_a_failed_check_exits_as_a_failed_gate(
     (tmp_path / "model" / "config.json").write_text(json.dumps(config | {"eos_token_id": 3}))
     (tmp_path / "model" / "chat_template.jinja").write_text("{{ messages[0].content }}")
     code, out, err = verify(tmp_path / "model", "--strings", 5)
-    assert (code, err) == (cli.GATE_FAILED, "")
+    assert (code, err) == (GATE_FAILED, "")
     failed = [line.split(maxsplit=1)[1] for line in out.splitlines() if line.startswith("FAIL")]
     assert [line[:13].strip() for line in failed] == ["chat template", "special ids"]
     assert "2 of 19 checks failed" in out
     code, out, _ = verify(tmp_path / "model", "--strings", 5, "--json")
-    assert (code, json.loads(out)["passed"]) == (cli.GATE_FAILED, False)
+    assert (code, json.loads(out)["passed"]) == (GATE_FAILED, False)
 
 
 def test_a_tokenizer_that_does_not_load_ends_it(
@@ -109,7 +110,7 @@ def test_a_tokenizer_that_does_not_load_ends_it(
     data["model"]["merges"].append(["no", "such"])
     (tmp_path / "model" / "tokenizer.json").write_text(json.dumps(data))
     code, out, _ = verify(tmp_path / "model")
-    assert code == cli.GATE_FAILED
+    assert code == GATE_FAILED
     assert "1 of 1 checks failed" in out
 
 

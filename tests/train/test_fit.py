@@ -1,6 +1,7 @@
 """What training takes is known before, and what does not fit is refused with what would."""
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -26,14 +27,17 @@ def objective() -> Objective:
     return Objective(load.from_shape(SHAPE, VOCAB, seed=1), bf16=True)
 
 
-def needed(rows: int, level: str, **options: object) -> int:
-    """Bytes in GiB of free memory that are just enough."""
-    found = footprint(objective(), 32)
-    return int(found.memory(rows, level, program=fit_program(), **options).total / USABLE) + 1
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch) -> int:
+    """What the process holds besides the model, the same at each look."""
+    size = 400 << 20
+    monkeypatch.setattr("anadil.train.fit.program_bytes", lambda objective: size)
+    return size
 
 
-def fit_program() -> int:
-    return fit(objective(), SETTINGS, FREE, room=1 << 40).memory.program
+def needed(rows: int, level: str, program: int) -> int:
+    """Bytes of memory that are just enough."""
+    return math.ceil(footprint(objective(), 32).memory(rows, level, program=program).total / USABLE)
 
 
 def test_with_room_the_global_batch_goes_at_once_and_nothing_is_computed_twice() -> None:
@@ -41,14 +45,14 @@ def test_with_room_the_global_batch_goes_at_once_and_nothing_is_computed_twice()
     assert (way.micro_batch_tokens, way.recompute, way.shard) == (2048, "none", "optimizer")
 
 
-def test_with_less_room_the_micro_batch_shrinks_before_anything_is_computed_twice() -> None:
-    way = fit(objective(), SETTINGS, FREE, room=needed(16, "none") + (2 << 20))
+def test_with_less_room_the_micro_batch_shrinks_before_anything_is_computed_twice(program: int) -> None:
+    way = fit(objective(), SETTINGS, FREE, room=needed(16, "none", program))
     assert (way.micro_batch_tokens, way.recompute) == (512, "none")
 
 
-def test_what_the_recipe_states_stays_and_the_rest_gives_way() -> None:
+def test_what_the_recipe_states_stays_and_the_rest_gives_way(program: int) -> None:
     stated = Context(micro_batch_tokens=2048)
-    way = fit(objective(), SETTINGS, stated, room=needed(64, "full") + (2 << 20))
+    way = fit(objective(), SETTINGS, stated, room=needed(64, "full", program))
     assert (way.micro_batch_tokens, way.recompute) == (2048, "full")
 
 
@@ -83,6 +87,12 @@ def test_any_decoder_can_be_measured(family: str) -> None:
     assert found.layers == 2
     assert found.per_block > 0
     assert found.copies > 0
+
+
+def test_processes_on_one_machine_share_its_memory() -> None:
+    held = resident_bytes()
+    alone, four = room_on("cpu"), room_on("cpu", 4)
+    assert four - held == pytest.approx((alone - held) / 4, rel=0.1)
 
 
 def test_the_limit_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -360,7 +360,7 @@ def test_a_resumed_run_does_as_before_whatever_memory_there_is_now(
     with pytest.raises(Interrupted):
         run(tmp_path, micro=0, stop_after=3)
     place = json.loads((tmp_path / loop.PLACE).read_bytes())
-    monkeypatch.setattr("anadil.train.fit.room_on", lambda device: 1)
+    monkeypatch.setattr("anadil.train.fit.room_on", lambda device, processes: 1)
     _, state = run(tmp_path, micro=0)
     assert state.step == STEPS
     assert json.loads((tmp_path / loop.PLACE).read_bytes()) == place

@@ -12,7 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from anadil.model.loss import linear_cross_entropy_reference
 from anadil.model.objective import Objective
 from anadil.train.memory import resident_bytes
-from anadil.train.speed import Meter, forget_peak, in_words, operations_per_token, peak_bytes
+from anadil.train.speed import Meter, forget_peak, in_words, operations_per_token, peak_bytes, peak_of
 
 
 def shape(**changes: object) -> LlamaForCausalLM:
@@ -77,3 +77,20 @@ def test_what_was_before_does_not_count_for_the_peak() -> None:
     after = torch.ones(100 << 20, dtype=torch.uint8)
     assert peak_bytes(cpu) > low + (60 << 20)
     del after
+
+
+@pytest.mark.parametrize(
+    ("name", "peak"),
+    [
+        ("NVIDIA H200", 989e12),
+        ("NVIDIA H100 80GB HBM3", 989e12),
+        ("NVIDIA H100 PCIe", None),
+        ("NVIDIA A100-SXM4-80GB", 312e12),
+        ("NVIDIA L4", 121e12),
+        ("NVIDIA L40S", 362e12),
+        ("NVIDIA L40", None),
+        ("NVIDIA GeForce RTX 4090", None),
+    ],
+)
+def test_a_peak_is_that_of_the_card_or_not_known(name: str, peak: float | None) -> None:
+    assert peak_of(name) == peak

@@ -10,7 +10,6 @@ import click
 import anadil
 from anadil.errors import Interrupted, UserError
 
-GATE_FAILED = 3
 RUNS = Path("runs")
 REFUSED = {
     errno.EACCES: "check the permissions",

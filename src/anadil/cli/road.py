@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from anadil.cli.base import GATE_FAILED, RUNS, root, run_folder_of
+from anadil.cli.base import RUNS, root, run_folder_of
+from anadil.errors import GATE_FAILED
 
 
 def _recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:

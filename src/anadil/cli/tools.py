@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from anadil.cli.base import GATE_FAILED, Group, root
+from anadil.cli.base import Group, root
+from anadil.errors import GATE_FAILED
 
 
 def _vocabulary_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -20,9 +20,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from anadil.context import Context
-from anadil.errors import Gone, Interrupted, UserError
+from anadil.errors import GATE_FAILED, Gone, Interrupted, UserError
 
-GATE_FAILED = 3
 NOTES = "ANADIL_NOTES"
 """Names the folder into which the processes of `run_together` write what went wrong."""
 GRACE_SECONDS = 60.0

@@ -4,7 +4,6 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 
@@ -12,6 +11,7 @@ from anadil.context import Context
 from anadil.errors import UserError
 from anadil.model.blocks import Recompute
 from anadil.model.objective import Objective
+from anadil.model.sharding import Shard
 from anadil.recipe import Optimisation
 from anadil.train.memory import LEVELS, Footprint, Memory, footprint, program_bytes, resident_bytes
 
@@ -28,7 +28,7 @@ class Fit:
 
     micro_batch_tokens: int
     recompute: Recompute
-    shard: Literal["optimizer", "full"]
+    shard: Shard
     memory: Memory
     room: int
     """Bytes that there are."""
@@ -48,7 +48,7 @@ def fit(objective: Objective, settings: Optimisation, context: Context, *, room:
     and what would help, if nothing fits.
     """
     found = footprint(objective, settings.sequence_length)
-    room = room if room is not None else room_on(context.device)
+    room = room if room is not None else room_on(context.device, context.processes)
     program = program_bytes(objective)
     ways = [
         _fit(found, rows, level, shard, room, context.processes, program)
@@ -62,16 +62,16 @@ def fit(objective: Objective, settings: Optimisation, context: Context, *, room:
     raise _refusal(min(ways, key=lambda way: way.memory.total), settings, context)
 
 
-def room_on(device: str) -> int:
-    """Bytes of memory that this process can have: on a GPU all of it, else what is free and what it holds already."""
+def room_on(device: str, processes: int = 1) -> int:
+    """Bytes of memory that this process can have: on a GPU all, else its part of what is free, and what it holds."""
     if torch.device(device).type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     held = resident_bytes()
     if sys.platform != "linux":
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // processes
     with open("/proc/meminfo", encoding="ascii") as file:
         free = next(int(line.split()[1]) << 10 for line in file if line.startswith("MemAvailable"))
-    return min(free, _left_in_container()) + held
+    return min(free, _left_in_container()) // processes + held
 
 
 def _left_in_container() -> int:
@@ -89,14 +89,14 @@ def gib(size: float) -> str:
 
 
 def _fit(
-    found: Footprint, rows: int, level: Recompute, shard: Literal["optimizer", "full"], room: int, processes: int,
+    found: Footprint, rows: int, level: Recompute, shard: Shard, room: int, processes: int,
     program: int,
 ) -> Fit:  # fmt: skip
     memory = found.memory(rows, level, processes=processes, shard=shard, program=program)
     return Fit(rows * found.length, level, shard, memory, room)
 
 
-def _shards(context: Context) -> tuple[Literal["optimizer", "full"], ...]:
+def _shards(context: Context) -> tuple[Shard, ...]:
     if context.shard != "auto":
         return (context.shard,)
     return ("optimizer", "full") if context.processes > 1 else ("optimizer",)

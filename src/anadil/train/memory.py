@@ -8,7 +8,6 @@ import ctypes
 import os
 import sys
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +16,7 @@ from anadil.model.blocks import Recompute, blocks
 from anadil.model.load import plain_model
 from anadil.model.loss import chunk_for
 from anadil.model.objective import Objective
+from anadil.model.sharding import Shard
 
 LEVELS: tuple[Recompute, ...] = ("none", "half", "full")
 _ADAM_BYTES = 8
@@ -69,7 +69,7 @@ class Footprint:
     """Bytes of bfloat16 copies of weights, however many sequences."""
 
     def memory(
-        self, rows: int, recompute: Recompute, *, processes: int = 1, shard: Literal["optimizer", "full"] = "optimizer",
+        self, rows: int, recompute: Recompute, *, processes: int = 1, shard: Shard = "optimizer",
         program: int = 0,
     ) -> Memory:  # fmt: skip
         """The bytes for a micro batch of so many sequences. `program`: what the process has before."""

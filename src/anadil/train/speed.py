@@ -6,6 +6,7 @@ that only looks rows up costs none; a tied one is a matrix too. MFU is that time
 can do in bfloat16 without sparsity.
 """
 
+import re
 import resource
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ from anadil.model.blocks import blocks
 from anadil.model.load import plain_model
 
 PEAK = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "B200": 2250e12}
-"""Dense bfloat16 operations a second, by a part of the device's name; from the makers' data sheets."""
+"""Dense bfloat16 operations a second, by a word of the device's name; from the makers' data sheets."""
 
 
 def operations_per_token(model: nn.Module, length: int) -> float:
@@ -39,8 +40,14 @@ def peak_operations(device: torch.device) -> float | None:
     """Operations a second of which this device is capable; None where it is not known."""
     if device.type != "cuda":
         return None
-    name = torch.cuda.get_device_name(device)
-    return next((value for part, value in PEAK.items() if part in name), None)
+    return peak_of(torch.cuda.get_device_name(device))
+
+
+def peak_of(name: str) -> float | None:
+    """By the device's name, such as "NVIDIA A100-SXM4-80GB"; None for cards of a slower kind (PCIe, NVL) too."""
+    words = re.split(r"[ -]", name)
+    slower = {"H100", "PCIe"} <= set(words) or "NVL" in words
+    return None if slower else next((PEAK[word] for word in words if word in PEAK), None)
 
 
 class Meter:
