@@ -26,5 +26,5 @@ class Context:
     kernels: Literal["auto", "torch", "liger"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
     keep_checkpoints: int = 2
-    tensorboard: bool = False
+    report_to: tuple[str, ...] = ()
     fingerprint: str = ""

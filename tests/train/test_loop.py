@@ -46,7 +46,7 @@ def run(
     micro: int = 64,
     stop_after: int | None = None,
     fingerprint: str = "f",
-    tensorboard: bool = False,
+    report_to: tuple[str, ...] = (),
     evaluate: loop.Evaluate | None = None,
     best_of: str | None = None,
 ) -> tuple[nn.Module, loop.State]:
@@ -56,7 +56,7 @@ def run(
         stop_requested=lambda: stop_after is not None and next(asked) >= stop_after,
         micro_batch_tokens=micro,
         fingerprint=fingerprint,
-        tensorboard=tensorboard,
+        report_to=report_to,
     )
     state = loop.train(
         model,
@@ -377,8 +377,8 @@ def test_tensorboard_gets_the_curves_and_a_resumed_run_goes_on_there(tmp_path: P
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     with pytest.raises(Interrupted):
-        run(tmp_path / "pretrain", stop_after=3, tensorboard=True)
-    run(tmp_path / "pretrain", tensorboard=True, evaluate=lambda step, objective: {"score": float(step)})
+        run(tmp_path / "pretrain", stop_after=3, report_to=("tensorboard",))
+    run(tmp_path / "pretrain", report_to=("tensorboard",), evaluate=lambda step, objective: {"score": float(step)})
     events = EventAccumulator(str(tmp_path / "tensorboard" / "pretrain"))
     events.Reload()
     rows = loop.read_metrics(tmp_path / "pretrain")
@@ -391,6 +391,40 @@ def test_tensorboard_gets_the_curves_and_a_resumed_run_goes_on_there(tmp_path: P
 def test_without_tensorboard_it_is_refused_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tensorboard", None)
     monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
-    with pytest.raises(UserError, match="TensorBoard is not installed"):
-        run(tmp_path, tensorboard=True)
+    with pytest.raises(UserError, match="has tensorboard, but it is not installed"):
+        run(tmp_path, report_to=("tensorboard",))
+    assert not (tmp_path / loop.METRICS).exists()
+
+
+def test_mlflow_gets_each_step_once_however_often_the_run_is_resumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    folder = tmp_path / "mine" / "pretrain"
+    with pytest.raises(Interrupted):
+        run(folder, stop_after=3, report_to=("mlflow",))
+    newest = max((folder / "checkpoints").iterdir())
+    newest.rename(newest.with_name(".lost"))  # step 3 is done again, from the start
+    run(folder, report_to=("mlflow",), evaluate=lambda step, objective: {"score": float(step)})
+    client = MlflowClient(tracking_uri=f"sqlite:///{folder.parent / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("mine")
+    runs = client.search_runs([experiment.experiment_id])
+    assert [one.info.run_name for one in runs] == ["pretrain"]
+    history = client.get_metric_history(runs[0].info.run_id, "loss")
+    assert [metric.step for metric in history] == [1, 2, 3, 4, 5, 6]
+    assert [m.value for m in history] == pytest.approx([row["loss"] for row in loop.read_metrics(folder)])
+    run(tmp_path / "mine" / "again", report_to=("mlflow",))
+    assert len(client.search_runs([experiment.experiment_id])) == 2
+
+
+@pytest.mark.parametrize("uri", ["sqlite:////proc/no/mlflow.db", "http://127.0.0.1:9"])
+def test_an_mlflow_that_does_not_answer_is_refused_before_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(UserError, match=f"{uri} does not answer"):
+        run(tmp_path, report_to=("mlflow",))
     assert not (tmp_path / loop.METRICS).exists()

@@ -97,7 +97,7 @@ def context_of(table: Run) -> Context:
         kernels=table.kernels,
         compile=table.compile,
         keep_checkpoints=table.keep_checkpoints,
-        tensorboard=table.tensorboard,
+        report_to=tuple(table.report_to),
     )
 
 

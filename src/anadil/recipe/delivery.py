@@ -76,4 +76,8 @@ class Run(Table):
         default="auto", description="whether torch compiles the blocks of the model; auto: on a GPU"
     )
     keep_checkpoints: int = Field(default=2, ge=1, description="newest checkpoints that are kept until a stage is done")
-    tensorboard: bool = Field(default=False, description="whether training also writes <run>/tensorboard")
+    report_to: list[Literal["tensorboard", "mlflow"]] = Field(
+        default=[],
+        description="where training also writes its log: <run>/tensorboard, and MLflow (MLFLOW_TRACKING_URI, else "
+        "<run>/mlflow.db)",
+    )

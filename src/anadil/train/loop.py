@@ -19,7 +19,7 @@ from anadil.errors import Interrupted, UserError
 from anadil.model import ranks
 from anadil.model.objective import Objective
 from anadil.recipe import Optimisation
-from anadil.train.board import Board
+from anadil.train.board import open_boards
 from anadil.train.checkpoint import Checkpoints, State
 from anadil.train.data import Batch
 from anadil.train.engine import Engine, Place, Update
@@ -199,18 +199,18 @@ def read_metrics(out: Path) -> list[dict[str, Any]]:
 
 
 class Log:
-    """The lines of `out/metrics.jsonl`, written by the first process alone; and TensorBoard's, if it is wanted."""
+    """The lines of `out/metrics.jsonl`, and of the boards that are wanted; written by the first process alone."""
 
     def __init__(self, out: Path, context: Context, step: int):
         self._out, self._writes = out, ranks.world()[0] == 0
-        self._board = Board(out, step) if self._writes and context.tensorboard else None
+        self._boards = open_boards(context.report_to, out, step) if self._writes else []
 
     def write(self, row: dict[str, Any]) -> None:
         """Append a line."""
         if self._writes:
             durable.append_jsonl(self._out / METRICS, row)
-        if self._board:
-            self._board.write(row)
+        for board in self._boards:
+            board.write(row)
 
     def sync(self) -> None:
         """Bring the log to the disk, its name too: metrics of the steps before a checkpoint are not made again."""
@@ -222,9 +222,9 @@ class Log:
                 os.close(descriptor)
 
     def close(self) -> None:
-        """End TensorBoard's file."""
-        if self._board:
-            self._board.close()
+        """Bring the boards up to date."""
+        for board in self._boards:
+            board.close()
 
 
 def _finite(value: float) -> float | None:
