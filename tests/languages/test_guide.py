@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from anadil.corpus.personal_data import Finder
 from anadil.languages import LanguageProfile, known_languages, load_profile
 
 ROOT = Path(__file__).parents[2]
@@ -39,10 +40,13 @@ def test_the_example_does_what_the_page_says(profile: LanguageProfile) -> None:
     assert profile.fold_ascii("Grüße, ÄRGER") == "Gruesse, AERGER"
     assert profile.letter_share("Öl! 2024 αβ") == 0.5
     assert profile.letter_share(" ".join(profile.page.values()) + "".join(profile.refusals.model_dump().values())) == 1
-    data = profile.personal_data
-    assert re.search(data.phone[0], "unter 0171 12345678.")
-    assert not re.search(data.phone[0], "Nummer 90171123456789")
-    assert re.search(data.identity[0], "Steuer-ID 12345678911")
+    text = "unter 0171 12345678. Steuer-ID 12345678911, Artikel 10.2.3.1, 3-ten 10.2.3.4-ten, Telefon 30 901820"
+    found = Finder(profile).find(text)
+    assert [(one.kind, text[one.begin : one.end]) for one in found] == [
+        ("phone", "0171 12345678"),
+        ("identity", "12345678911"),
+        ("phone", "30 901820"),
+    ]
 
 
 def test_the_least_example_loads_with_the_defaults(tmp_path: Path) -> None:

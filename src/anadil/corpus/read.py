@@ -1,22 +1,26 @@
-"""Reading documents from jsonl, txt and parquet files, whole or compressed; nothing is guessed silently."""
+"""Reading documents, in chunks that any process can take; nothing is guessed silently.
 
-import glob
-import gzip
-import io
+A chunk is a few megabytes of a source, cut where one document ends; where it is cut depends on the files alone.
+"""
+
 import json
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
+from anadil.corpus.columns import row_batches, row_document, rows_of
+from anadil.corpus.files import kind_of, open_file, source_files
+from anadil.corpus.pages import page_text
 from anadil.errors import UserError
 from anadil.recipe import Source
 
-SUFFIXES = (".jsonl", ".txt", ".parquet")
+CHUNK_BYTES = 4 << 20
+LONGEST_LINE = 64 << 20
+_DAMAGED = "the file is damaged or cut short: fetch it again, or leave the source out"
 
 
 @dataclass(frozen=True)
@@ -28,66 +32,107 @@ class Document:
     meta: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Chunk:
+    """Part of a source: `data` of one file of lines or rows, or whole files.
+
+    `first` is the number of its first line, row or file, from 1, and `offset` the place of its first byte. `faults`
+    are what could not be read behind it.
+    """
+
+    files: tuple[Path, ...]
+    kind: str
+    first: int = 1
+    offset: int = 0
+    data: bytes = b""
+    faults: tuple[tuple[str, str], ...] = ()
+
+
 OnError = Callable[[UserError], None]
 """Called with what could not be read; it raises to stop, or returns to skip."""
 
 
-def source_files(source: Source) -> list[Path]:
-    """The files of a source, sorted by name; UserError if there are none of a known kind."""
-    return text_files(source.path, f"source {source.name!r}", "check corpus.sources.path; it")
-
-
-def text_files(path: Path, what: str, key: str = "a path in a recipe") -> list[Path]:
-    """The files of a known kind at a path (file, folder or glob), sorted by name; UserError if there are none."""
-    found = sorted(path.rglob("*")) if path.is_dir() else sorted(Path(name) for name in glob.glob(str(path)))
-    files = [file for file in found if file.is_file() and _kind(file)]
-    if not files:
-        missing = f"{what}: no {', '.join(SUFFIXES)} file (plain, .gz or .zst) at {path}"
-        raise UserError(missing, hint=f"{key} is relative to the recipe file")
-    return files
-
-
-def _kind(path: Path) -> str | None:
-    name = path.name.removesuffix(".gz").removesuffix(".zst")
-    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
-
-
 def read(source: Source, on_error: OnError) -> Iterator[Document]:
-    """All documents of a source, in file order. A txt file is one document."""
+    """All documents of a source, in file order."""
+    for chunk in chunks(source):
+        yield from documents(chunk, source, on_error)
+
+
+def chunks(source: Source) -> Iterator[Chunk]:
+    """The source in pieces of about `CHUNK_BYTES`; UserError for files that may not be read."""
+    whole: list[Path] = []
     for path in source_files(source):
-        kind = _kind(path)
-        if kind == ".parquet":
-            yield from _parquet(path, source, on_error)
-        elif kind == ".jsonl":
-            yield from _jsonl(path, source, on_error)
+        kind = kind_of(path)
+        if kind in (".jsonl", ".txt") and not (kind == ".txt" and source.documents == "file"):
+            yield from _line_chunks(path, kind or "", source)
+        elif kind in (".parquet", ".arrow", ".csv", ".tsv"):
+            yield from _row_chunks(path, kind, source)
         else:
-            yield from _txt(path, on_error)
+            whole.append(path)
+            if sum(file.stat().st_size for file in whole) >= CHUNK_BYTES:
+                yield Chunk(tuple(whole), "files")
+                whole.clear()
+    if whole:
+        yield Chunk(tuple(whole), "files")
 
 
-def _open(path: Path) -> IO[bytes]:
-    if path.suffix == ".gz":
-        return io.BufferedReader(gzip.open(path))
-    if path.suffix == ".zst":
-        return io.BufferedReader(pa.input_stream(str(path), compression="zstd"))
-    return open(path, "rb")
+def documents(chunk: Chunk, source: Source, on_error: OnError) -> Iterator[Document]:
+    """The documents of a chunk."""
+    if chunk.kind == "rows":
+        yield from _of_rows(chunk, source, on_error)
+    elif chunk.kind == ".jsonl":
+        yield from _of_lines(chunk, source, on_error)
+    elif chunk.kind == ".txt":
+        yield from _of_text(chunk, source, on_error)
+    else:
+        for path in chunk.files:
+            yield from _of_file(path, on_error)
+    for what, hint in chunk.faults:
+        on_error(UserError(what, hint=hint))
 
 
-def _lines(path: Path, on_error: OnError) -> Iterator[tuple[int, int, bytes]]:
-    """(line number from 1, byte offset, line); a broken archive goes to `on_error`, a file we may not read stops."""
-    offset = 0
+def _line_chunks(path: Path, kind: str, source: Source) -> Iterator[Chunk]:
+    """Cut after a line, or after an empty one where that is what ends a document."""
+    end = b"\n\n" if kind == ".txt" and source.documents == "blank_line" else b"\n"
+    waiting, first, offset, faults = b"", 1, 0, list[tuple[str, str]]()
+    too_long = f"is longer than {LONGEST_LINE >> 20} MB", "cut it into lines or documents of its own, or leave it out"
     try:
-        with _open(path) as file:
-            for number, line in enumerate(file, 1):
-                yield number, offset, line
-                offset += len(line)
+        with open_file(path) as file:
+            while block := file.read(CHUNK_BYTES):
+                waiting += block
+                cut = waiting.rfind(end) + len(end)
+                if cut >= len(end):
+                    yield Chunk((path,), kind, first, offset, waiting[:cut], tuple(faults))
+                    first, offset = first + waiting.count(b"\n", 0, cut), offset + cut
+                    waiting, faults = waiting[cut:], []
+                elif len(waiting) > LONGEST_LINE:
+                    faults.append((f"{path}, line {first}: {too_long[0]}", too_long[1]))
+                    skipped, waiting = _to_next(file, waiting, end)
+                    first, offset = first + 1, offset + skipped
     except PermissionError as error:
-        raise _not_permitted(path) from error
+        raise not_permitted(path) from error
     except (EOFError, zlib.error, OSError) as error:
-        hint = "the file is damaged or cut short: fetch it again, or leave the source out"
-        on_error(UserError(f"{path}: cannot be read past byte {offset} of its text: {error}", hint=hint))
+        past = f"{path}: cannot be read past byte {offset + len(waiting)} of its text: {error}"
+        faults.append((past, _DAMAGED))
+        waiting = waiting[: waiting.rfind(end) + 1]  # half a document is none
+    if waiting or faults:
+        yield Chunk((path,), kind, first, offset, waiting, tuple(faults))
 
 
-def _not_permitted(path: Path) -> UserError:
+def _to_next(file: Any, waiting: bytes, end: bytes) -> tuple[int, bytes]:
+    """Pass over a line without keeping it: the bytes passed, and what follows it."""
+    passed = 0
+    while waiting:
+        cut = waiting.find(end)
+        if cut >= 0:
+            return passed + cut + len(end), waiting[cut + len(end) :]
+        passed += len(waiting)
+        waiting = file.read(CHUNK_BYTES)
+    return passed, b""
+
+
+def not_permitted(path: Path) -> UserError:
+    """The error for a file that the user may not read."""
     return UserError(f"{path}: no permission to read it", hint="give yourself the right to read the file")
 
 
@@ -100,16 +145,28 @@ def _decode(data: bytes, path: Path, offset: int) -> str:
         raise UserError(what, hint=hint) from error
 
 
-def _jsonl(path: Path, source: Source, on_error: OnError) -> Iterator[Document]:
-    for number, offset, line in _lines(path, on_error):
-        if not line.strip():
-            continue
-        try:
-            document = _parse(_decode(line, path, offset), path, number, source)
-        except UserError as error:
-            on_error(error)
-            continue
-        yield document
+def _of_lines(chunk: Chunk, source: Source, on_error: OnError) -> Iterator[Document]:
+    path, offset = chunk.files[0], chunk.offset
+    for number, line in enumerate(chunk.data.split(b"\n"), chunk.first):
+        if line.strip():
+            try:
+                yield _parse(_decode(line, path, offset), path, number, source)
+            except UserError as error:
+                on_error(error)
+        offset += len(line) + 1
+
+
+def _of_text(chunk: Chunk, source: Source, on_error: OnError) -> Iterator[Document]:
+    """Lines or paragraphs as documents of their own; the empty ones between them are none."""
+    path, offset, number = chunk.files[0], chunk.offset, chunk.first
+    end = b"\n\n" if source.documents == "blank_line" else b"\n"
+    for part in chunk.data.split(end):
+        if part.strip():
+            try:
+                yield Document(f"{path.name}:{number}", _decode(part, path, offset), {})
+            except UserError as error:
+                on_error(error)
+        offset, number = offset + len(part) + len(end), number + part.count(b"\n") + end.count(b"\n")
 
 
 def _parse(line: str, path: Path, number: int, source: Source) -> Document:
@@ -121,11 +178,11 @@ def _parse(line: str, path: Path, number: int, source: Source) -> Document:
     if "\\u" in line and _has_lone_surrogate(row):
         what = f"{path}, line {number}: holds half of a surrogate pair (such as \\ud83d alone), which is no character"
         raise UserError(what, hint=hint)
-    if not isinstance(row, dict) or _text(row.get(source.text_field)) is None:
+    if not isinstance(row, dict) or (document := row_document(row, source, f"{path.name}:{number}")) is None:
         fields = ", ".join(sorted(row)) if isinstance(row, dict) else type(row).__name__
         what = f"{path}, line {number}: no text in field {source.text_field!r} (it has: {fields})"
         raise UserError(what, hint=f"set text_field of the source {source.name!r}, or: {hint}")
-    return _document(row, source, f"{path.name}:{number}")
+    return Document(*document)
 
 
 def _has_lone_surrogate(value: Any) -> bool:
@@ -137,90 +194,61 @@ def _has_lone_surrogate(value: Any) -> bool:
     return False
 
 
-def _document(row: dict[str, Any], source: Source, place: str) -> Document:
-    identifier = row.get(source.id_field)
-    meta = {key: value for key, value in row.items() if key not in (source.text_field, source.id_field)}
-    return Document(str(identifier) if identifier is not None else place, _text(row[source.text_field]) or "", meta)
-
-
-def _text(value: Any) -> str | None:
-    """The text in a field: as it is, or of a conversation (a list of messages) one turn a line; None for neither."""
-    if isinstance(value, list) and value and all(isinstance(turn, dict) for turn in value):
-        turns = [turn.get("content") for turn in value]
-        return "\n".join(f"— {turn}" for turn in turns) if all(isinstance(turn, str) for turn in turns) else None
-    return value if isinstance(value, str) else None
-
-
-def _txt(path: Path, on_error: OnError) -> Iterator[Document]:
-    faults: list[UserError] = []
-    data, text = b"".join(line for _, _, line in _lines(path, faults.append)), ""
+def _of_file(path: Path, on_error: OnError) -> Iterator[Document]:
+    """A file that is one document."""
     try:
-        text = text if faults else _decode(data, path, 0)
+        with open_file(path) as file:
+            data = file.read()
+        text = page_text(path, data) if kind_of(path) != ".txt" else _decode(data, path, 0)
+    except PermissionError as error:
+        raise not_permitted(path) from error
+    except (EOFError, zlib.error, OSError) as error:
+        on_error(UserError(f"{path}: cannot be read: {error}", hint=_DAMAGED))
     except UserError as error:
-        faults.append(error)
-    for fault in faults:
-        on_error(fault)
-    if not faults:  # half a document is none
+        on_error(error)
+    else:
         yield Document(path.name, text, {})
 
 
-def _parquet(path: Path, source: Source, on_error: OnError) -> Iterator[Document]:
-    number = 0
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            _check_column(file.schema_arrow, path, source)
-            batches = file.iter_batches(batch_size=1024)
-            while (batch := next(batches, None)) is not None:
-                for row in _rows(batch):
-                    number += 1
-                    if (document := _parquet_document(row, path, number, source, on_error)) is not None:
-                        yield document
-    except PermissionError as error:
-        raise _not_permitted(path) from error
-    except _UnfitColumn as error:
-        on_error(UserError(error.what, hint=error.hint))
-    except (pa.ArrowException, OSError) as error:
-        what = f"cannot be read past row {number}" if number else "not a parquet file"
-        hint = "the file is damaged or cut short: fetch it again, or leave the source out"
-        on_error(UserError(f"{path}: {what}: {error}", hint=hint))
-
-
-class _UnfitColumn(UserError):
-    """The file has no column of texts of that name."""
-
-
-def _check_column(schema: pa.Schema, path: Path, source: Source) -> None:
-    name, hint = source.text_field, f"set text_field of the source {source.name!r}"
-    if name not in schema.names:
-        raise _UnfitColumn(f"{path}: no column {name!r} (it has: {', '.join(schema.names)})", hint=hint)
-    kind, types = schema.field(name).type, pa.types
-    kind = kind.value_type if types.is_dictionary(kind) else kind
-    is_text = any(test(kind) for test in (types.is_string, types.is_large_string, types.is_string_view, types.is_null))
-    is_list = types.is_list(kind) or types.is_large_list(kind)
-    if not is_text and not (is_list and types.is_struct(kind.value_type)):
-        what = f"{path}: column {name!r} is of type {kind}, not text or a conversation (a list of messages)"
-        raise _UnfitColumn(what, hint=f"{hint}, or write the column as strings")
-
-
-def _rows(batch: pa.RecordBatch) -> Iterator[dict[str, Any] | UnicodeDecodeError]:
-    """The rows of a batch; for one whose bytes are not UTF-8 (Arrow does not check) the error."""
-    for number in range(batch.num_rows):
+def _row_chunks(path: Path, kind: str, source: Source) -> Iterator[Chunk]:
+    """Rows as Arrow's own bytes, so that another process can take them."""
+    first, faults = 1, list[tuple[str, str]]()
+    batches = row_batches(path, kind, source)
+    while True:
         try:
-            yield {name: column[number].as_py() for name, column in zip(batch.schema.names, batch.columns, strict=True)}
-        except UnicodeDecodeError as error:
-            yield error
+            batch = next(batches, None)
+        except PermissionError as error:
+            raise not_permitted(path) from error
+        except UserError as error:
+            faults.append((error.what, error.hint))
+            break
+        except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
+            what = f"cannot be read past row {first - 1}" if first > 1 else f"not a {kind.lstrip('.')} file"
+            faults.append((f"{path}: {what}: {error}", _DAMAGED))
+            break
+        if batch is None:
+            break
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, batch.schema) as writer:
+            writer.write_batch(batch)
+        yield Chunk((path,), "rows", first, 0, sink.getvalue().to_pybytes())
+        first += batch.num_rows
+    if faults:
+        yield Chunk((path,), "rows", first, faults=tuple(faults))
 
 
-def _parquet_document(
-    row: dict[str, Any] | UnicodeDecodeError, path: Path, number: int, source: Source, on_error: OnError
-) -> Document | None:
-    hint = 'mend the file, or set corpus.on_error = "skip" to leave such rows out'
-    if isinstance(row, UnicodeDecodeError):
-        on_error(UserError(f"{path}, row {number}: not UTF-8: {row}", hint=hint))
-        return None
-    if row[source.text_field] is None:
-        row[source.text_field] = ""  # null: an empty document
-    if _text(row[source.text_field]) is None:
-        on_error(UserError(f"{path}, row {number}: no text in column {source.text_field!r}", hint=hint))
-        return None
-    return _document(row, source, f"{path.name}:{number}")
+def _of_rows(chunk: Chunk, source: Source, on_error: OnError) -> Iterator[Document]:
+    if not chunk.data:
+        return
+    path, hint = chunk.files[0], 'mend the file, or set corpus.on_error = "skip" to leave such rows out'
+    with pa.ipc.open_stream(chunk.data) as stream:
+        batch = stream.read_next_batch()
+    for number, row in enumerate(rows_of(batch), chunk.first):
+        if isinstance(row, UnicodeDecodeError):
+            on_error(UserError(f"{path}, row {number}: not UTF-8: {row}", hint=hint))
+        elif (document := row_document(row, source, f"{path.name}:{number}", null_is_empty=True)) is None:
+            on_error(UserError(f"{path}, row {number}: no text in column {source.text_field!r}", hint=hint))
+        else:
+            yield Document(*document)
+
+

@@ -32,15 +32,30 @@ class _Table(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class PersonalData(_Table):
-    """Patterns of personal data as this country writes it."""
+class Identity(_Table):
+    """A kind of identity number or document."""
 
-    phone: list[RegularExpression] = Field(default=[], description="regular expressions of phone numbers")
-    iban_countries: list[str] = Field(default=[], description="two-letter country codes of bank accounts")
-    identity: list[RegularExpression] = Field(default=[], description="regular expressions of identity numbers")
-    identity_context: list[str] = Field(
-        default=[], description="words, lowercase, one of which must stand near an identity number; none: no such word"
+    pattern: RegularExpression = Field(description="regular expression; its first group, if it has one, is the number")
+    context: list[str] = Field(
+        default=[], description="words, lowercase, that one of them begins a word near it; none: no such word is asked"
     )
+    reach: int = Field(default=110, description="characters before the number, and half as many behind it, that are near")
+
+
+class PersonalData(_Table):
+    """Personal data as this country writes it. E-mail, IP, cards and bank accounts are the same everywhere."""
+
+    phone_regions: list[str] = Field(default=[], description="two-letter codes of countries whose numbers are national")
+    phone_context: list[str] = Field(
+        default=[], description="words, lowercase, near which a number without its first digits is a phone's"
+    )
+    capital_area_code: str = Field(default="", description="area code that people of the capital leave out")
+    old_trunk: str = Field(default="", description="first digits of long-distance calls as older people write them")
+    identity: list[Identity] = Field(default=[], description="identity numbers and documents")
+    numbering: list[str] = Field(
+        default=[], description="words, lowercase, beside which 10.2.3.1 is no network address but an article or version"
+    )
+    ordinals: list[str] = Field(default=[], description="endings, after a hyphen, that make a number an ordinal one")
 
 
 class Neighbour(_Table):

@@ -1,0 +1,44 @@
+"""The files of a source, by kind, whole or compressed."""
+
+import glob
+import gzip
+import io
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+
+from anadil.errors import UserError
+from anadil.recipe import Source
+
+SUFFIXES = (".jsonl", ".txt", ".parquet", ".csv", ".tsv", ".html", ".htm", ".pdf", ".arrow")
+
+
+def source_files(source: Source) -> list[Path]:
+    """The files of a source, sorted by name; UserError if there are none of a known kind."""
+    return text_files(source.path, f"source {source.name!r}", "check corpus.sources.path; it")
+
+
+def text_files(path: Path, what: str, key: str = "a path in a recipe") -> list[Path]:
+    """The files of a known kind at a path (file, folder or glob), sorted by name; UserError if there are none."""
+    found = sorted(path.rglob("*")) if path.is_dir() else sorted(Path(name) for name in glob.glob(str(path)))
+    files = [file for file in found if file.is_file() and kind_of(file)]
+    if not files:
+        missing = f"{what}: no {', '.join(SUFFIXES)} file (plain, .gz or .zst) at {path}"
+        raise UserError(missing, hint=f"{key} is relative to the recipe file")
+    return files
+
+
+def kind_of(path: Path) -> str | None:
+    """The suffix that says what a file holds, without that of its compression."""
+    name = path.name.lower().removesuffix(".gz").removesuffix(".zst")
+    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
+
+
+def open_file(path: Path) -> IO[bytes]:
+    """Open a file for reading, through its compression."""
+    if path.suffix == ".gz":
+        return io.BufferedReader(gzip.open(path))
+    if path.suffix == ".zst":
+        return io.BufferedReader(pa.input_stream(str(path), compression="zstd"))
+    return open(path, "rb")

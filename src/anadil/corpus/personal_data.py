@@ -1,0 +1,260 @@
+"""Personal data in text: found by form and checked by what each kind must satisfy, so that order numbers stay."""
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import phonenumbers
+
+from anadil.languages import LanguageProfile
+
+KINDS = ("email", "iban", "card", "ip", "identity", "phone")
+"""In the order in which they are looked for; what one has taken no other takes."""
+NEAR = 60
+"""Characters before or behind, within which a word tells what a number is."""
+_BLANK = r"[ \u00a0\u2009\u202f]"
+_DASH = r"[-\u2010-\u2015]"
+_EMAIL = re.compile(r"(?<![\w.+%'-])[^\W_][\w.+%'-]*@(?:[^\W_](?:[\w-]*[^\W_])?\.)+(?:xn--\w+|[^\W\d_]{2,})(?![^\W_])")
+_IBAN = re.compile(rf"(?<![^\W_])[A-Za-z]{{2}}\d\d(?:(?:{_BLANK}|{_DASH})?[A-Za-z0-9]){{11,30}}")
+_CARD = re.compile(rf"(?<![\w.,+-])\d(?:(?:{_BLANK}|{_DASH}|\.)?\d){{12,18}}(?![\w]|[.,]\d)")
+_IP4 = re.compile(r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w]|\.\d)")
+_IP6 = re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])")
+_PHONE = re.compile(
+    rf"(?<![\w*#№])(?<!\d[.,])(?:\+|\(\+?|00)?\(?\d(?:(?:{_BLANK}|{_DASH}|[().·/]){{0,3}}\d){{6,14}}(?![^\W_]|[*%/\d]|[.,]\d|{_DASH}\d)"
+)
+_DATE = re.compile(r"(?:[0-3]?\d[-. /][01]?\d[-. /](?:19|20)\d\d|(?:19|20)\d\d[-. /][01]?\d[-. /][0-3]?\d)(?!\d)")
+_ITEM_BEFORE, _ITEM_BEHIND = re.compile(r"(?:^|\n|[.;:!?]|\d-)[ \u00a0]*\Z"), re.compile(r"\.\s+\S|-\d")
+"""Around the number of an article, which begins a line or follows the end of another, and ends with a full stop."""
+_WITHOUT_TRUNK = re.compile(r"\(?\d{2,3}(?:\D|\Z)|\d{7,}\Z|\d{4}\D\d{3,4}\Z")
+_IN_THE_CITY = re.compile(r"\d{3}\D{0,3}\d\d\D{0,3}\d\d\Z")
+_NOBODYS = {phonenumbers.PhoneNumberType.TOLL_FREE, phonenumbers.PhoneNumberType.UAN,
+            phonenumbers.PhoneNumberType.SHARED_COST, phonenumbers.PhoneNumberType.PREMIUM_RATE}  # fmt: skip
+"""Kinds of numbers that are of companies alone."""
+_SCHEMES = re.compile(
+    r"(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|(?:222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|3[47]\d{13}"
+    r"|(?:6011|64[4-9]\d|65\d\d)\d{12}|62\d{14,17}|35(?:2[89]|[3-8]\d)\d{12}|3(?:0[0-5]|[68]\d)\d{11})\Z"
+)
+"""Visa, Mastercard, American Express, Discover, UnionPay, JCB, Diners Club: first digits and lengths."""
+_IBAN_LENGTHS = {
+    country: int(length)
+    for length, countries in (
+        pair.split(":")
+        for pair in (
+            "15:NO 16:BE 18:DK,FI,FK,FO,GL,NL,SD 19:MK,SI 20:AT,BA,EE,KZ,LT,LU,XK,MN 21:CH,HR,LI,LV 22:BG,BH,CR,DE,GB,"
+            "GE,IE,ME,RS,VA 23:AE,GI,IL,IQ,OM,SO,TL 24:AD,CZ,ES,MD,PK,RO,SA,SE,SK,TN,VG 25:LY,PT,ST 26:IS,TR 27:BI,DJ,"
+            "FR,GR,IT,MC,MR,SM 28:AL,AZ,BY,CY,DO,GT,HU,LB,NI,PL,SV 29:BR,EG,PS,QA,UA 30:JO,KW,MU,YE 31:MT,SC 32:LC "
+            "33:RU"
+        ).split()
+    )
+    for country in countries.split(",")
+}
+"""Characters of an account number, by country (the IBAN registry of SWIFT)."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """Personal data of a kind, between two characters of a text."""
+
+    kind: str
+    begin: int
+    end: int
+
+
+class Finder:
+    """Finds personal data as people of one country, and their guests, write it."""
+
+    def __init__(self, profile: LanguageProfile):
+        self._profile, self._data = profile, profile.personal_data
+        self._finders: dict[str, Callable[[str], Iterator[tuple[int, int]]]] = {
+            "email": _emails, "iban": _ibans, "card": _cards, "ip": self._ips, "phone": self._phones,
+            "identity": self._identities,
+        }  # fmt: skip
+
+    def find(self, text: str) -> list[Span]:
+        """What there is in a text, in its order, none over another."""
+        found: list[Span] = []
+        for kind in _kinds_possible(text):
+            free = (span for span in self._finders[kind](text) if not _taken(span, found))
+            found += [Span(kind, begin, end) for begin, end in free]
+        return sorted(found, key=lambda span: span.begin)
+
+    def _ips(self, text: str) -> Iterator[tuple[int, int]]:
+        for match in _IP4.finditer(text):
+            if not self._is_numbering(text, match):
+                yield match.span()
+        for match in _IP6.finditer(text) if ":" in text else ():
+            try:
+                ipaddress.IPv6Address(match.group())
+            except ValueError:
+                continue
+            if len(match.group().replace(":", "")) > 3:
+                yield match.span()
+
+    def _is_numbering(self, text: str, match: re.Match[str]) -> bool:
+        """Whether what looks like an address is the number of an article or a version."""
+        before, behind = text[max(0, match.start() - 16) : match.start()], text[match.end() : match.end() + 24]
+        if before[-1:] == "-" or (_ITEM_BEHIND.match(behind) and _ITEM_BEFORE.search(before)):
+            return True
+        return bool(self._numbering.search(before) or self._ordinal.match(behind))
+
+    @cached_property
+    def _numbering(self) -> re.Pattern[str]:
+        words = "|".join(re.escape(word) for word in (*self._data.numbering, "version", "section"))
+        numbers = r"(?:[\w.]*\d[\w.]*[\s,]+(?:\w+\s+)?)?"  # the one before it in a row of two
+        return re.compile(rf"(?:(?:^|[\W\d_])(?:(?:{words})\w{{0,6}}|ver|v)|§)[\s.:№]*{numbers}\Z", re.IGNORECASE)
+
+    @cached_property
+    def _ordinal(self) -> re.Pattern[str]:
+        words = "|".join(re.escape(word) for word in (*self._data.numbering, "version", "versiya"))
+        ordinals = "|".join(re.escape(ending) for ending in self._data.ordinals)
+        return re.compile(rf"(?:-[\d.]+)?-[ ]?(?:{ordinals})\b|[\w-]{{0,5}}\s+(?:{words})" if ordinals else rf"\s+(?:{words})", re.I)
+
+    def _phones(self, text: str) -> Iterator[tuple[int, int]]:
+        for match in _at_runs(_PHONE, text):
+            begin, end = match.span()
+            if text[begin] == "(" and ")" not in match.group():
+                begin += 1
+            if self._is_phone(text[begin:end], text[max(0, begin - NEAR) : begin], text[end : end + NEAR]):
+                yield begin, end
+
+    def _is_phone(self, candidate: str, before: str, behind: str) -> bool:
+        if _DATE.match(candidate):
+            return False
+        digits = re.sub(r"\D", "", candidate)
+        international = candidate.lstrip("(").startswith(("+", "00"))
+        if international:  # 00 begins meter readings too
+            plain = candidate.lstrip("(").startswith("00")
+            return _is_valid("+" + digits[2:], None) if plain else _is_possible("+" + digits)
+        near = self._phone_words.search(before) or self._phone_words.search(behind)
+        for region in self._data.phone_regions:
+            code = str(phonenumbers.country_code_for_region(region))
+            trunk = phonenumbers.PhoneMetadata.metadata_for_region(region).national_prefix or ""
+            if digits.startswith(code) and _is_valid("+" + digits, None):
+                return True
+            told = bool(trunk) and digits.startswith(trunk)
+            if (told or (near and _WITHOUT_TRUNK.match(candidate))) and _is_valid(digits, region):
+                return True
+            old = self._data.old_trunk
+            if old and digits.startswith(old) and _is_valid(digits.removeprefix(old), region):
+                return True
+            short = near and self._data.capital_area_code and _IN_THE_CITY.match(candidate)
+            if short and _is_valid(f"{trunk}{self._data.capital_area_code}{digits}", region):
+                return True
+        return False
+
+    @cached_property
+    def _phone_words(self) -> re.Pattern[str]:
+        return self._words((*self._data.phone_context, "tel", "mob", "phone", "fax", "call", "whatsapp"))
+
+    def _words(self, words: tuple[str, ...]) -> re.Pattern[str]:
+        """Any of the words, as it is or without its letters; one of five letters or more with any ending."""
+        both = {form for word in words for form in (word, self._profile.fold_ascii(word))}
+        both |= {self._profile.upper(word) for word in both} | {word.upper() for word in both}
+        forms = [re.escape(word) + ("" if len(word) > 4 else r"(?![^\W\d_])") for word in sorted(both)]
+        return re.compile(rf"(?<![^\W_])(?:{'|'.join(forms)})", re.IGNORECASE)
+
+    def _identities(self, text: str) -> Iterator[tuple[int, int]]:
+        for kind in self._data.identity:
+            words = self._words(tuple(kind.context))
+            if kind.context and not words.search(text):
+                continue
+            for match in re.finditer(kind.pattern, text):
+                begin, end = match.span(1) if match.re.groups else match.span()
+                if self._is_near(words, kind, text, begin, end):
+                    yield begin, end
+
+    def _is_near(self, words: re.Pattern[str], kind: object, text: str, begin: int, end: int) -> bool:
+        reach = getattr(kind, "reach", NEAR)
+        return not getattr(kind, "context", ()) or bool(
+            words.search(text[max(0, begin - reach) : begin]) or words.search(text[end : end + reach // 2])
+        )
+
+
+_DIGIT = re.compile("[0-9]")  # patterns that begin with a class of few characters are searched fast
+_LONG_RUN = re.compile(r"[0-9](?:[ \u00a0\u2009\u202f().·/\u2010-\u2015№-]{0,3}[0-9]){6,}")
+_MIXED = re.compile(r"[0-9](?:[A-Za-z]|(?<=[A-Za-z][0-9]))")
+_DOTTED = re.compile(r"[0-9]\.[0-9]+\.[0-9]+\.[0-9]")
+
+
+def _kinds_possible(text: str) -> list[str]:
+    """The kinds that a text may hold, at a glance: most texts hold none, and every kind's own search costs more."""
+    kinds = ["email"] if "@" in text else []
+    if not _DIGIT.search(text):
+        return kinds
+    has_run, is_mixed = bool(_LONG_RUN.search(text)), bool(_MIXED.search(text))
+    kinds += ["iban"] if is_mixed else []
+    kinds += ["card"] if has_run else []
+    kinds += ["ip"] if _DOTTED.search(text) or text.count(":") > 1 else []
+    kinds += ["identity"] if has_run or is_mixed else []
+    return kinds + (["phone"] if has_run else [])
+
+
+def _at_runs(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Matches of a pattern that begin at or just before a long run of digits."""
+    done = 0
+    for run in _LONG_RUN.finditer(text):
+        for match in pattern.finditer(text, max(done, run.start() - 3), min(len(text), run.end() + 3)):
+            done = match.end()
+            yield match
+
+
+def _taken(span: tuple[int, int], found: list[Span]) -> bool:
+    return any(span[0] < other.end and other.begin < span[1] for other in found)
+
+
+def _emails(text: str) -> Iterator[tuple[int, int]]:
+    return (match.span() for match in _EMAIL.finditer(text))
+
+
+def _ibans(text: str) -> Iterator[tuple[int, int]]:
+    """The checksum is that of ISO 7064, modulo 97."""
+    match = _IBAN.search(text)
+    while match:
+        end = match.start() + 4
+        length = _IBAN_LENGTHS.get(match.group()[:2].upper(), 0)
+        places = [place for place in range(*match.span()) if text[place].isalnum()][:length]
+        if length and len(places) == length and not text[places[-1] + 1 : places[-1] + 2].isalnum():
+            number = "".join(text[place] for place in places).upper()
+            if int("".join(str(int(sign, 36)) for sign in number[4:] + number[:4])) % 97 == 1:
+                end = places[-1] + 1
+                yield match.start(), end
+        match = _IBAN.search(text, end)
+
+
+def _cards(text: str) -> Iterator[tuple[int, int]]:
+    for match in _at_runs(_CARD, text):
+        digits = re.sub(r"\D", "", match.group())
+        if _SCHEMES.match(digits) and _luhn(digits):
+            yield match.span()
+
+
+def _luhn(digits: str) -> bool:
+    """The checksum of card numbers (ISO/IEC 7812)."""
+    doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
+    return (sum(map(int, digits[-1::-2])) + sum(doubled)) % 10 == 0
+
+
+def _is_valid(number: str, region: str | None) -> bool:
+    try:
+        parsed = phonenumbers.parse(number, region)
+    except phonenumbers.NumberParseException:
+        return False
+    return phonenumbers.is_valid_number(parsed) and phonenumbers.number_type(parsed) not in _NOBODYS
+
+
+def _is_possible(number: str) -> bool:
+    try:
+        return phonenumbers.is_possible_number(phonenumbers.parse(number))
+    except phonenumbers.NumberParseException:
+        return False
+
+
+def mask(text: str, spans: list[Span]) -> str:
+    """The text with `[kind]` in the place of each span."""
+    parts, done = [], 0
+    for span in spans:
+        parts += [text[done : span.begin], f"[{span.kind}]"]
+        done = span.end
+    return "".join([*parts, text[done:]])
