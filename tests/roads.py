@@ -44,6 +44,7 @@ language = "az"
 language = "en"
 
 [corpus]
+detect_language = false                # made-up words are of no language
 heldout_share = 0.2
 [[corpus.sources]]
 name = "az"

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from anadil.corpus.read import Document, read, source_files
+from anadil.corpus.files import source_files
+from anadil.corpus.read import Document, read
 from anadil.errors import UserError
 from anadil.recipe import Source
 
@@ -143,7 +144,7 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(
     def refuse(path: Path, **settings: object) -> None:
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("anadil.corpus.read._open", refuse)
+    monkeypatch.setattr("anadil.corpus.read.open_file", refuse)
     monkeypatch.setattr("pyarrow.parquet.ParquetFile", refuse)
     with pytest.raises(UserError, match="no permission") as caught:
         skipped(folder / name)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from anadil.cli.base import Group, root
+from anadil.cli.base import RUNS, Group, root
 from anadil.errors import GATE_FAILED
 
 
@@ -78,6 +78,7 @@ def corpus() -> None:
     type=click.FloatRange(0, 1, max_open=True),
     help="Share held out.",
 )
+@click.option("--workers", type=click.IntRange(0), default=0, help="Processes; 0 for one on each core.")
 @click.option("--json", "as_json", is_flag=True, help="Print the account as JSON.")
 def corpus_run(source: Path, out: Path, as_json: bool, **settings: Any) -> None:
     """Read, normalise, filter, remove duplicates, hold out, and account for every document.
@@ -89,6 +90,53 @@ def corpus_run(source: Path, out: Path, as_json: bool, **settings: Any) -> None:
     from anadil.commands.tools import run_corpus
 
     run_corpus(source, out, as_json=as_json, **settings)
+
+
+@corpus.command("inspect")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--show",
+    "kinds",
+    multiple=True,
+    type=click.Choice(["kept", "rejected", "repaired", "copies"]),
+    help="Which documents; may be repeated. Default: all four.",
+)
+@click.option("--reason", default="", help="Only rejected ones with this reason.")
+@click.option("--source", default="", help="Only of this source.")
+@click.option("--count", type=click.IntRange(1), default=5, show_default=True, help="Documents of each kind.")
+@click.option("--seed", default=1, show_default=True, help="Other seeds, other documents.")
+def corpus_inspect(folder: Path, kinds: tuple[str, ...], reason: str, source: str, count: int, seed: int) -> None:
+    """Look at documents of a corpus: kept, rejected with the reason, repaired, copies.
+
+    FOLDER is a run's folder, or what `corpus run --out` wrote.
+
+    Examples:
+    anadil corpus inspect runs/quickstart
+    anadil corpus inspect clean/ --show rejected --reason wrong_language --count 20
+    anadil corpus inspect clean/ --show repaired --source web
+    """
+    from anadil.commands.inspect_corpus import inspect
+
+    inspect(folder, list(kinds), reason, source, count, seed)
+
+
+@root.command()
+@click.argument("identifier", metavar="ID")
+@click.argument("folders", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def trace(identifier: str, folders: tuple[Path, ...], as_json: bool) -> None:
+    """Say where a document is: which shards hold it, and which models were trained on it.
+
+    FOLDERS are folders of runs or of `corpus run --out`; without any, all runs. For requests to delete somebody's text.
+
+    Examples:
+    anadil trace crm-20931
+    anadil trace crm-20931 runs/az --json
+    """
+    from anadil.commands.trace import trace as find
+
+    runs = sorted(path.parent for path in RUNS.glob("*/run.json"))
+    find(identifier, list(folders) or runs, as_json=as_json)
 
 
 @root.group(cls=Group)

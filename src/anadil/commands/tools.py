@@ -6,17 +6,22 @@ from typing import Any
 
 from anadil.artifact import Hashes
 from anadil.corpus.build import build
+from anadil.environment import available_cores
 from anadil.progress import to_stderr
 from anadil.recipe import Corpus, Source
+from anadil.report.corpus_card import write_card
 
 
 def run_corpus(
-    path: Path, out: Path, *, language: str, text_field: str, on_error: Any, heldout_share: float, as_json: bool
-) -> None:
+    path: Path, out: Path, *, language: str, text_field: str, on_error: Any, heldout_share: float, workers: int,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Clean one source and print its account."""
     source = Source(name="text", path=path, language=language, text_field=text_field)
     corpus = Corpus(sources=[source], heldout_share=heldout_share, on_error=on_error)
-    account = build(corpus, language, out, to_stderr())["text"].as_dict()
+    accounts = build(corpus, language, out, to_stderr(), workers=workers or available_cores())
+    account = accounts["text"].as_dict()
+    page = write_card(out)
     if as_json:
         hashes = Hashes()
         files = {str(f.relative_to(out)): hashes.of(f) for f in sorted(out.rglob("*.parquet"))}
@@ -27,7 +32,7 @@ def run_corpus(
         print(f"  {verdict:<13} {count['documents']:>9,} documents {count['words']:>12,} words")
     if account["unreadable_lines"]:
         print(f"could not be read and skipped: {account['unreadable_lines']:,} lines, rows or files")
-    print(f"written to {out}")
+    print(f"written to {out}; data card: {page}")
 
 
 def measure_bits_per_byte(model: Path, file: Path, text_field: str, *, as_json: bool) -> None:

@@ -1,120 +1,186 @@
-"""The corpus as files: one set per source and split, without repetition, plus weights and the account."""
+"""The corpus stage's work: chunk by chunk by any number of processes, decided as a whole, written source by source.
 
+What a chunk gives depends on nothing but its text and the recipe: any number of workers gives the same bytes, and a
+build that was stopped goes on with the chunks that are missing.
+"""
+
+import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from anadil import durable
-from anadil.corpus.account import Account, Count
-from anadil.corpus.clean import KEPT, Limits, sort_out
-from anadil.corpus.read import Document, read, source_files
-from anadil.errors import UserError
-from anadil.languages import LanguageProfile, language_key, load_profile
+from anadil.corpus.account import KEPT, Account, Count
+from anadil.corpus.chunk import SCHEMA, Job, Worker
+from anadil.corpus.contamination import overlaps_of
+from anadil.corpus.decide import decide
+from anadil.corpus.files import source_files
+from anadil.corpus.mix import Share, mixed, table
+from anadil.corpus.read import Chunk, chunks
+from anadil.corpus.store import Store
+from anadil.corpus.write import Writer
+from anadil.errors import Interrupted, UserError
+from anadil.languages import language_key, load_profile
 from anadil.progress import Progress
 from anadil.recipe import Corpus, Source
 
-SCHEMA = pa.schema([(name, pa.string()) for name in ("id", "text", "source", "language", "meta")])
-REJECTED = SCHEMA.append(pa.field("reason", pa.string()))
+__all__ = ["BATCH_DOCUMENTS", "SCHEMA", "build", "sources", "texts"]
+
 BATCH_DOCUMENTS = 1_000
+WORK, PLAN = "work", "plan.json"
 
 
-def build(corpus: Corpus, target: str, out: Path, progress: Progress) -> dict[str, Account]:
+def build(
+    corpus: Corpus,
+    target: str,
+    out: Path,
+    progress: Progress,
+    *,
+    original: str = "",
+    workers: int = 1,
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> dict[str, Account]:
     """Read all sources of `corpus`, write what is kept and what is not under `out`, and account for every document.
 
-    Raises UserError when nothing is left of the target language's training text, with reasons and counts.
+    Raises UserError for what cannot be read, if the recipe says stop, and when nothing is left of the target
+    language's training text, with reasons and counts; Interrupted when a stop is asked for: the next time it goes on.
+    `original` is the language of the base, if that is another.
     """
+    _check_sources(corpus)
+    work = out / WORK
+    if out.is_dir():
+        durable.clean(out)
+    _begin(work, corpus)
+    folders: dict[str, list[Path]] = {source.name: [] for source in corpus.sources}
+    with progress.task("clean", None, "MB") as task:
+        for job in _done(_jobs(corpus, work), corpus, workers):
+            folders[job.source.name].append(job.folder)
+            task.advance(round(_size(job.chunk) / 1e6, 3))
+            if stop_requested():
+                raise Interrupted("stopped while cleaning; run the same command to go on")
+    sources_of_chunks = [source for source in corpus.sources for _ in folders[source.name]]
+    store = Store([folder for source in corpus.sources for folder in folders[source.name]])
+    progress.line(f"  {store.documents:,} documents are left to be compared")
+    decisions = decide(store, sources_of_chunks, corpus)
+    writer = Writer(store, decisions, overlaps_of(corpus.contamination).names, corpus.heldout_share, out)
+    accounts, begin = dict[str, Account](), 0
     for source in corpus.sources:
-        source_files(source)  # a missing one is known before any is read
-    seen: set[bytes] = set()
-    accounts: dict[str, Account] = {}
-    with progress.task("documents", None, "documents") as task:
-        for source in corpus.sources:
-            accounts[source.name] = account = Account()
-            for documents in _sort_source(source, corpus, account, seen, out):
-                task.advance(documents)
+        end = begin + len(folders[source.name])
+        accounts[source.name] = writer.write(source, range(begin, end), least_words(corpus, source))
+        begin = end
     _check_something_left(corpus, target, accounts)
+    durable.write_json(out / "limits.json", decisions.limits, "limits")
     durable.write_json(out / "accounting.json", {n: a.as_dict() for n, a in accounts.items()}, "accounting")
-    durable.write_json(
-        out / "sources.json", {"sources": [_facts(s, accounts[s.name]) for s in corpus.sources]}, "sources"
-    )
+    weights = _mix(corpus, accounts, original, progress)
+    listed = {"sources": [_facts(s, accounts[s.name], weights[s.name]) for s in corpus.sources]}
+    durable.write_json(out / "sources.json", listed, "sources")
+    durable.remove(work, "work")
     return accounts
 
 
-def _limits(corpus: Corpus, source: Source, profile: LanguageProfile) -> Limits:
-    words, share = corpus.min_words, corpus.min_script_share
-    return Limits(
-        profile.thresholds.min_words if words is None else words,
-        profile.thresholds.min_script_share if share is None else share,
-        corpus.heldout_share,
-        source.split,
-    )
+def least_words(corpus: Corpus, source: Source) -> int:
+    """Of a document of a source."""
+    least = corpus.min_words
+    return load_profile(source.language).thresholds.min_words if least is None else least
 
 
-def _sort_source(source: Source, corpus: Corpus, account: Account, seen: set[bytes], out: Path) -> Iterator[int]:
-    """Write the files of one source; yields the number of documents of each batch, for progress."""
-    profile = load_profile(source.language)
-
-    def on_error(error: UserError) -> None:
-        if corpus.on_error == "stop":
-            raise error
-        account.unreadable += 1
-
-    with ExitStack() as files:
-        writers = {
-            "train": files.enter_context(_writer(out / "text" / source.name / "train.parquet", SCHEMA)),
-            "heldout": files.enter_context(_writer(out / "text" / source.name / "heldout.parquet", SCHEMA)),
-            "rejected": files.enter_context(_writer(out / "rejected" / f"{source.name}.parquet", REJECTED)),
-        }
-        count = 0
-        for document, verdict in sort_out(read(source, on_error), profile, _limits(corpus, source, profile), seen):
-            account.add(document.text, verdict)
-            row = _row(document, source)
-            writers[verdict if verdict in KEPT else "rejected"].add(
-                row if verdict in KEPT else row | {"reason": verdict}
-            )
-            count += 1
-            if count % BATCH_DOCUMENTS == 0:
-                yield BATCH_DOCUMENTS
-        yield count % BATCH_DOCUMENTS
+def _check_sources(corpus: Corpus) -> None:
+    """What can be known before anything is read."""
+    for source in corpus.sources:
+        files = source_files(source)
+        if corpus.require_licence and not source.licence.strip():
+            hint = "state it as its owner does, or set corpus.require_licence = false"
+            raise UserError(f"source {source.name!r} has no licence", hint=hint)
+        if source.sha256 and (found := _sha256(files)) != source.sha256:
+            what = f"the files of source {source.name!r} have the sha256 {found}, the recipe says {source.sha256}"
+            raise UserError(what, hint="get the files that were meant, or put the new hash into the recipe")
 
 
-def _row(document: Document, source: Source) -> dict[str, str]:
-    meta = json.dumps(document.meta, ensure_ascii=False, sort_keys=True, default=str)
-    language = language_key(source.language)
-    return {"id": document.id, "text": document.text, "source": source.name, "language": language, "meta": meta}
+def _sha256(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
 
 
-class _Rows:
-    """Rows on their way into a parquet file, by batches, so that memory stays bounded."""
-
-    def __init__(self, writer: pq.ParquetWriter, schema: pa.Schema) -> None:
-        self.writer, self.schema, self.rows = writer, schema, list[dict[str, str]]()
-
-    def add(self, row: dict[str, str]) -> None:
-        self.rows.append(row)
-        if len(self.rows) >= BATCH_DOCUMENTS:
-            self.flush()
-
-    def flush(self) -> None:
-        if self.rows:
-            self.writer.write_table(pa.Table.from_pylist(self.rows, schema=self.schema))
-            self.rows.clear()
+def _begin(work: Path, corpus: Corpus) -> None:
+    """Keep the chunks of an attempt with the same recipe and files, drop those of any other."""
+    stats = [(str(path), path.stat()) for source in corpus.sources for path in source_files(source)]
+    files = [[path, stat.st_size, stat.st_mtime_ns] for path, stat in stats]
+    profiles = [load_profile(source.language).model_dump(mode="json") for source in corpus.sources]
+    plan = {"corpus": corpus.model_dump(mode="json"), "files": files, "profiles": profiles}
+    try:
+        same = json.loads((work / PLAN).read_bytes()) == json.loads(json.dumps(plan))
+    except (OSError, ValueError):
+        same = False
+    if not same:
+        durable.remove(work, "work")
+        durable.write_json(work / PLAN, plan, "plan")
 
 
-@contextmanager
-def _writer(path: Path, schema: pa.Schema) -> Iterator[_Rows]:
-    with (
-        durable.new_file(path, "corpus") as temporary,
-        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
-    ):
-        rows = _Rows(writer, schema)
-        yield rows
-        rows.flush()
+def _jobs(corpus: Corpus, work: Path) -> Iterator[Job]:
+    for source in corpus.sources:
+        for number, chunk in enumerate(chunks(source)):
+            yield Job(chunk, source, number, work / f"{source.name}-{number:05d}")
+
+
+def _size(chunk: Chunk) -> int:
+    return len(chunk.data) or sum(path.stat().st_size for path in chunk.files)
+
+
+def _done(jobs: Iterator[Job], corpus: Corpus, workers: int) -> Iterator[Job]:
+    """Each job once it is done, in order; a few are under way in each worker, so that memory stays bounded."""
+    first = list(islice(jobs, 2 * workers))
+    if workers == 1 or len(first) < 2 * workers:
+        worker = Worker(corpus)
+        for job in (*first, *jobs):
+            if not job.folder.is_dir():
+                worker.run(job)
+            yield job
+        return
+    spawn = multiprocessing.get_context("spawn")  # safe beside threads, which torch starts
+    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start, initargs=(corpus,)) as pool:
+        waiting: deque[tuple[Job, Future[None] | None]] = deque()
+        try:
+            for job in (*first, *jobs):
+                waiting.append((job, None if job.folder.is_dir() else pool.submit(_work, job)))
+                if len(waiting) > 3 * workers:
+                    yield _finished(waiting.popleft())
+            while waiting:
+                yield _finished(waiting.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _finished(one: tuple[Job, Future[None] | None]) -> Job:
+    job, future = one
+    if future:
+        future.result()
+    return job
+
+
+_worker: Worker | None = None
+
+
+def _start(corpus: Corpus) -> None:
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
+    _worker = Worker(corpus)
+
+
+def _work(job: Job) -> None:
+    assert _worker is not None
+    _worker.run(job)
 
 
 def _check_something_left(corpus: Corpus, target: str, accounts: dict[str, Account]) -> None:
@@ -132,10 +198,24 @@ def _check_something_left(corpus: Corpus, target: str, accounts: dict[str, Accou
     raise UserError(what, hint="check the language of the sources, corpus.min_words and corpus.min_script_share")
 
 
-def _facts(source: Source, account: Account) -> dict[str, Any]:
+def _mix(corpus: Corpus, accounts: dict[str, Account], original: str, progress: Progress) -> dict[str, float]:
+    """The weight of each source, shown with what it comes to."""
+    counts = {source.name: accounts[source.name].by_verdict["train"] for source in corpus.sources}
+    shares = [
+        Share(s.name, s.language == original, s.weight, counts[s.name].bytes, counts[s.name].words)
+        for s in corpus.sources
+    ]
+    weights = mixed(shares, corpus.mix)
+    progress.line("  one epoch is")
+    for line in table(shares, weights):
+        progress.line(line)
+    return {share.name: weight for share, weight in zip(shares, weights, strict=True)}
+
+
+def _facts(source: Source, account: Account, weight: float) -> dict[str, Any]:
     splits = {split: vars(account.by_verdict.get(split, Count())) for split in KEPT}
     facts: dict[str, Any] = {"name": source.name, "language": language_key(source.language)}
-    facts |= {"licence": source.licence, "weight": source.weight}
+    facts |= {"licence": source.licence, "weight": weight}
     return facts | {"files": [path.name for path in source_files(source)]} | splits
 
 

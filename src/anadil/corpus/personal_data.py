@@ -38,18 +38,15 @@ _SCHEMES = re.compile(
 )
 """Visa, Mastercard, American Express, Discover, UnionPay, JCB, Diners Club: first digits and lengths."""
 _IBAN_LENGTHS = {
-    country: int(length)
-    for length, countries in (
-        pair.split(":")
-        for pair in (
-            "15:NO 16:BE 18:DK,FI,FK,FO,GL,NL,SD 19:MK,SI 20:AT,BA,EE,KZ,LT,LU,XK,MN 21:CH,HR,LI,LV 22:BG,BH,CR,DE,GB,"
-            "GE,IE,ME,RS,VA 23:AE,GI,IL,IQ,OM,SO,TL 24:AD,CZ,ES,MD,PK,RO,SA,SE,SK,TN,VG 25:LY,PT,ST 26:IS,TR 27:BI,DJ,"
-            "FR,GR,IT,MC,MR,SM 28:AL,AZ,BY,CY,DO,GT,HU,LB,NI,PL,SV 29:BR,EG,PS,QA,UA 30:JO,KW,MU,YE 31:MT,SC 32:LC "
-            "33:RU"
-        ).split()
-    )
-    for country in countries.split(",")
-}
+    country: length
+    for length, countries in {
+        15: "NO", 16: "BE", 18: "DK FI FK FO GL NL SD", 19: "MK SI", 20: "AT BA EE KZ LT LU MN XK", 21: "CH HR LI LV",
+        22: "BG BH CR DE GB GE IE ME RS VA", 23: "AE GI IL IQ OM SO TL", 24: "AD CZ ES MD PK RO SA SE SK TN VG",
+        25: "LY PT ST", 26: "IS TR", 27: "BI DJ FR GR IT MC MR SM", 28: "AL AZ BY CY DO GT HU LB NI PL SV",
+        29: "BR EG PS QA UA", 30: "JO KW MU YE", 31: "MT SC", 32: "LC", 33: "RU",
+    }.items()
+    for country in countries.split()
+}  # fmt: skip
 """Characters of an account number, by country (the IBAN registry of SWIFT)."""
 
 
@@ -107,9 +104,10 @@ class Finder:
 
     @cached_property
     def _ordinal(self) -> re.Pattern[str]:
-        words = "|".join(re.escape(word) for word in (*self._data.numbering, "version", "versiya"))
+        words = "|".join(re.escape(word) for word in (*self._data.numbering, "version"))
         ordinals = "|".join(re.escape(ending) for ending in self._data.ordinals)
-        return re.compile(rf"(?:-[\d.]+)?-[ ]?(?:{ordinals})\b|[\w-]{{0,5}}\s+(?:{words})" if ordinals else rf"\s+(?:{words})", re.I)
+        behind = rf"(?:-[\d.]+)?-[ ]?(?:{ordinals})\b|[\w-]{{0,5}}\s+(?:{words})" if ordinals else rf"\s+(?:{words})"
+        return re.compile(behind, re.IGNORECASE)
 
     def _phones(self, text: str) -> Iterator[tuple[int, int]]:
         for match in _at_runs(_PHONE, text):
@@ -130,7 +128,8 @@ class Finder:
         near = self._phone_words.search(before) or self._phone_words.search(behind)
         for region in self._data.phone_regions:
             code = str(phonenumbers.country_code_for_region(region))
-            trunk = phonenumbers.PhoneMetadata.metadata_for_region(region).national_prefix or ""
+            metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
+            trunk = (metadata.national_prefix if metadata else None) or ""
             if digits.startswith(code) and _is_valid("+" + digits, None):
                 return True
             told = bool(trunk) and digits.startswith(trunk)
@@ -155,26 +154,28 @@ class Finder:
         forms = [re.escape(word) + ("" if len(word) > 4 else r"(?![^\W\d_])") for word in sorted(both)]
         return re.compile(rf"(?<![^\W_])(?:{'|'.join(forms)})", re.IGNORECASE)
 
+    @cached_property
+    def _identity_kinds(self) -> list[tuple[re.Pattern[str], re.Pattern[str] | None, int]]:
+        return [
+            (re.compile(kind.pattern), self._words(tuple(kind.context)) if kind.context else None, kind.reach)
+            for kind in self._data.identity
+        ]
+
     def _identities(self, text: str) -> Iterator[tuple[int, int]]:
-        for kind in self._data.identity:
-            words = self._words(tuple(kind.context))
-            if kind.context and not words.search(text):
-                continue
-            for match in re.finditer(kind.pattern, text):
-                begin, end = match.span(1) if match.re.groups else match.span()
-                if self._is_near(words, kind, text, begin, end):
+        for pattern, words, reach in self._identity_kinds:
+            for match in _at_numbers(pattern, text):
+                begin, end = match.span(1) if pattern.groups else match.span()
+                before, behind = text[max(0, begin - reach) : begin], text[end : end + reach // 2]
+                if words is None or words.search(before) or words.search(behind):
                     yield begin, end
 
-    def _is_near(self, words: re.Pattern[str], kind: object, text: str, begin: int, end: int) -> bool:
-        reach = getattr(kind, "reach", NEAR)
-        return not getattr(kind, "context", ()) or bool(
-            words.search(text[max(0, begin - reach) : begin]) or words.search(text[end : end + reach // 2])
-        )
 
-
+_BESIDE = 24
+"""Characters beside digits that an identity number may take in."""
 _DIGIT = re.compile("[0-9]")  # patterns that begin with a class of few characters are searched fast
 _LONG_RUN = re.compile(r"[0-9](?:[ \u00a0\u2009\u202f().·/\u2010-\u2015№-]{0,3}[0-9]){6,}")
 _MIXED = re.compile(r"[0-9](?:[A-Za-z]|(?<=[A-Za-z][0-9]))")
+_COLONS = re.compile(":[0-9a-fA-F]{1,4}:")
 _DOTTED = re.compile(r"[0-9]\.[0-9]+\.[0-9]+\.[0-9]")
 
 
@@ -186,9 +187,19 @@ def _kinds_possible(text: str) -> list[str]:
     has_run, is_mixed = bool(_LONG_RUN.search(text)), bool(_MIXED.search(text))
     kinds += ["iban"] if is_mixed else []
     kinds += ["card"] if has_run else []
-    kinds += ["ip"] if _DOTTED.search(text) or text.count(":") > 1 else []
+    kinds += ["ip"] if _DOTTED.search(text) or "::" in text or _COLONS.search(text) else []
     kinds += ["identity"] if has_run or is_mixed else []
     return kinds + (["phone"] if has_run else [])
+
+
+def _at_numbers(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+    """Matches of a pattern beside digits that touch letters, or in long runs of digits: not in all of a long text."""
+    done = 0
+    for place in sorted([*(m.span() for m in _MIXED.finditer(text)), *(m.span() for m in _LONG_RUN.finditer(text))]):
+        begin, end = max(done, place[0] - _BESIDE), min(len(text), place[1] + _BESIDE)
+        for match in pattern.finditer(text, begin, end):
+            done = match.end()
+            yield match
 
 
 def _at_runs(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:

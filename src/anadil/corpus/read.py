@@ -250,5 +250,3 @@ def _of_rows(chunk: Chunk, source: Source, on_error: OnError) -> Iterator[Docume
             on_error(UserError(f"{path}, row {number}: no text in column {source.text_field!r}", hint=hint))
         else:
             yield Document(*document)
-
-

@@ -38,7 +38,8 @@ class Words:
 
 def words_of(texts: Sequence[str]) -> Words:
     """The words of texts, which should be in the form NFC."""
-    parts, counts, batch, size = [], [], [], 0
+    parts, batch, size = list[Hashes](), list[bytes](), 0
+    counts = list[int]()
     for text in texts:
         data = text.lower().encode()
         batch.append(data)
@@ -91,7 +92,6 @@ def _table() -> NDArray[np.bool_]:
 @cache
 def _powers(bits: int) -> tuple[Hashes, Hashes]:
     """Powers of the base and of its inverse, 2^bits of each."""
-    return tuple(  # type: ignore[return-value]
-        np.cumprod(np.concatenate([[1], np.full((1 << bits) - 1, base, np.uint64)]).astype(np.uint64))
-        for base in (_BASE, pow(_BASE, -1, 1 << 64))
-    )
+    one = np.ones(1, np.uint64)
+    forward, back = (np.full((1 << bits) - 1, base, np.uint64) for base in (_BASE, pow(_BASE, -1, 1 << 64)))
+    return np.cumprod(np.concatenate([one, forward])), np.cumprod(np.concatenate([one, back]))

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from anadil import bootstrap
-from anadil.corpus.clean import text_hash
+from anadil.corpus.hashing import text_hash
 from anadil.corpus.read import read
 from anadil.errors import UserError
 from anadil.recipe import Source

@@ -37,9 +37,9 @@ class Identity(_Table):
 
     pattern: RegularExpression = Field(description="regular expression; its first group, if it has one, is the number")
     context: list[str] = Field(
-        default=[], description="words, lowercase, that one of them begins a word near it; none: no such word is asked"
+        default=[], description="words, lowercase, one of which must begin a word near it; none: no such word"
     )
-    reach: int = Field(default=110, description="characters before the number, and half as many behind it, that are near")
+    reach: int = Field(default=110, description="characters before it, and half as many behind it, that are near")
 
 
 class PersonalData(_Table):
@@ -53,7 +53,8 @@ class PersonalData(_Table):
     old_trunk: str = Field(default="", description="first digits of long-distance calls as older people write them")
     identity: list[Identity] = Field(default=[], description="identity numbers and documents")
     numbering: list[str] = Field(
-        default=[], description="words, lowercase, beside which 10.2.3.1 is no network address but an article or version"
+        default=[],
+        description="words, lowercase, beside which 10.2.3.1 is no network address: article, version",
     )
     ordinals: list[str] = Field(default=[], description="endings, after a hyphen, that make a number an ordinal one")
 
@@ -78,6 +79,7 @@ class Thresholds(_Table):
 
     min_words: int = Field(default=5, description="documents of fewer words are rejected")
     min_script_share: float = Field(default=0.6, description="least share of letters that are the language's")
+    prose: bool = Field(default=True, description="whether lists, tables and repetitions are no text; not so in code")
 
 
 class LanguageProfile(_Table):
@@ -101,6 +103,9 @@ class LanguageProfile(_Table):
     page: dict[str, str] = Field(default={}, description="strings of the chat page and the terminal chat")
     refusals: Refusals = Refusals()
     eval_sets: dict[str, str] = Field(default={}, description="task -> name of the public evaluation set")
+    boilerplate: list[RegularExpression] = Field(
+        default=[], description="regular expressions of whole lines that pages repeat: menus, share buttons, notices"
+    )
     thresholds: Thresholds = Thresholds()
 
     @model_validator(mode="after")
@@ -138,6 +143,14 @@ class LanguageProfile(_Table):
     def fold_ascii(self, text: str) -> str:
         """The text as typed on a keyboard without this language's letters; ASCII only where the script is Latin."""
         return text.translate(self._fold)
+
+    def fold_for_comparison(self, text: str) -> str:
+        """Small letters, and those that people type others for as these: one text typed in two ways becomes one."""
+        text = text.replace("İ", "i").lower()
+        if not text.isascii():
+            for letter, plain in self.ascii_fold.items():
+                text = text.replace(letter, plain)
+        return text
 
     def letter_share(self, text: str) -> float:
         """Share of the alphabetic characters of `text` that are this language's; 0 for a text without letters."""

@@ -1,7 +1,7 @@
 """The recipe: one TOML file from which everything follows. One file here per group of tables."""
 
 from anadil.recipe.base import Base, Shape
-from anadil.recipe.corpus import Corpus, Source
+from anadil.recipe.corpus import Corpus, EvaluationSet, Mix, NearDuplicates, Source
 from anadil.recipe.delivery import Evaluate, Export, Gate, Run, Serve
 from anadil.recipe.load import load, override
 from anadil.recipe.proof import Proof
@@ -16,10 +16,13 @@ __all__ = [
     "Candidate",
     "Corpus",
     "Evaluate",
+    "EvaluationSet",
     "Export",
     "Gate",
     "Keep",
     "MeasureOn",
+    "Mix",
+    "NearDuplicates",
     "Optimisation",
     "Pretrain",
     "Proof",

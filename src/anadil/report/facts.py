@@ -229,8 +229,11 @@ def _sources(run_folder: Path, recipe: dict[str, Any]) -> Iterator[Source]:
     stated = {source["name"]: source for source in (recipe.get("corpus") or {}).get("sources", [])}
     for name, parts in (_json(run_folder / ACCOUNTING) or {}).items():
         source = stated.get(name, {})
-        verdicts = {plain(verdict): _count(count) for verdict, count in parts["verdicts"].items()}
-        account = Account(_count(parts["read"]), verdicts, int(parts.get("unreadable_lines", 0)))
+        account = Account(_count(parts["read"]), unreadable=int(parts.get("unreadable_lines", 0)))
+        account.by_verdict.update({plain(verdict): _count(count) for verdict, count in parts["verdicts"].items()})
+        for step in parts.get("steps", []):
+            for reason, count in step["changed"].items():
+                account.changes[plain(step["step"])][plain(reason)] = _count(count)
         licence, weight = plain(source.get("licence", "")), source.get("weight")
         weight = float(weight) if _is_number(weight) else None
         yield Source(plain(name), _language(source.get("language", "")), licence, weight, account)

@@ -11,14 +11,16 @@ from markupsafe import Markup
 
 import anadil
 from anadil import durable
-from anadil.corpus.clean import KEPT
+from anadil.corpus.account import KEPT
 from anadil.report import plots
+from anadil.report.corpus_card import PAGE as CARD_PAGE
+from anadil.report.corpus_card import write_card
 from anadil.report.decision import write_page
 from anadil.report.facts import DECISION, DECISION_PAGE, Change, Curve, RunFacts, Source, facts
 from anadil.report.page import environment, figure, style
 from anadil.report.words import Side, number, percent, plain, signed, words
 
-REPORT = "report.html"
+REPORT, CORPUS = "report.html", "corpus"
 LONGEST_ANSWER = 1_200
 RATES = ("lr", "learning_rate")
 
@@ -32,6 +34,8 @@ def write(run_folder: Path, verdicts: Sequence[tuple[bool, str]] = ()) -> Path:
     path = run_folder / REPORT
     if (run_folder / DECISION).is_file():
         write_page(run_folder / DECISION)
+    if (run_folder / CORPUS / "sources.json").is_file():
+        write_card(run_folder / CORPUS)
     durable.write_text(path, render(facts(run_folder), verdicts), "report")
     return path
 
@@ -51,6 +55,7 @@ def render(run: RunFacts, verdicts: Sequence[tuple[bool, str]] = ()) -> str:
         words=partial(words, languages=run.languages),
         percent=percent,
         decision_page=DECISION_PAGE,
+        card_page=f"{CORPUS}/{CARD_PAGE}",
     )
 
 

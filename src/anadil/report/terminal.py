@@ -8,7 +8,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from anadil.corpus.clean import KEPT
+from anadil.corpus.account import KEPT
 from anadil.report.facts import DECISION_PAGE, Answer, Change, Estimate, RunFacts, Source, facts
 from anadil.report.plots import thin
 from anadil.report.words import duration, number, percent, plain, signed, size, words

@@ -3,9 +3,8 @@
 from pathlib import Path
 
 from anadil.context import Context
-from anadil.corpus.account import Account
+from anadil.corpus.account import KEPT, Account
 from anadil.corpus.build import build
-from anadil.corpus.clean import KEPT
 from anadil.recipe import Recipe, Source
 
 
@@ -14,7 +13,15 @@ def run(recipe: Recipe, inputs: dict[str, Path], out: Path, context: Context) ->
 
     `original` is there where the base has another language than the target, `other` where there are yet others.
     """
-    accounts = build(recipe.corpus, recipe.language, out, context.progress)
+    accounts = build(
+        recipe.corpus,
+        recipe.language,
+        out,
+        context.progress,
+        original=recipe.base.language if recipe.base.language != recipe.language else "",
+        workers=context.threads,
+        stop_requested=context.stop_requested,
+    )
     sides: dict[str, list[Account]] = {"target": []}
     if recipe.base.language != recipe.language:
         sides["original"] = []
@@ -23,6 +30,7 @@ def run(recipe: Recipe, inputs: dict[str, Path], out: Path, context: Context) ->
     metrics: dict[str, float] = {
         "read_documents": sum(account.read.documents for account in accounts.values()),
         "rejected_documents": sum(_documents(account, rejected=True) for account in accounts.values()),
+        "masked_items": sum(sum(account.found.values()) for account in accounts.values()),
     }
     for side, some in sides.items():
         metrics[f"{side}_train_words"] = sum(account.by_verdict["train"].words for account in some)

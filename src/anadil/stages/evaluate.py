@@ -10,8 +10,8 @@ from typing import Any
 from anadil import durable, hub
 from anadil.context import Context
 from anadil.corpus.build import sources, texts
-from anadil.corpus.clean import text_hash
 from anadil.corpus.dialogues import read_dialogues
+from anadil.corpus.hashing import text_hash
 from anadil.engines import open_engine
 from anadil.evaluate import answers, bits_per_byte
 from anadil.languages import language_key, load_profile

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from anadil import hub
-from anadil.corpus.read import source_files, text_files
+from anadil.corpus.files import source_files, text_files
 from anadil.errors import UserError
 from anadil.languages import language_key, profile_source
 from anadil.recipe import Recipe
@@ -18,6 +18,8 @@ def _corpus_files(recipe: Recipe) -> dict[str, Path]:
     files = {f"profile {language_key(code)}": profile_source(code) for code in sorted(languages)}
     for source in recipe.corpus.sources:
         files |= {f"{source.name}/{_below(path, source.path)}": path for path in source_files(source)}
+    for table in recipe.corpus.contamination:
+        files[f"contamination {table.name}"] = _existing(table.path, "corpus.contamination.path")
     return files
 
 
@@ -71,7 +73,7 @@ def _existing(path: Path, key: str) -> Path:
 
 
 STAGES: tuple[StageSpec, ...] = (
-    StageSpec("corpus", 1, ("corpus",), ("language",), (), _corpus_files),
+    StageSpec("corpus", 2, ("corpus",), ("language",), (), _corpus_files, saves_on_stop=True),
     StageSpec("tokenizer", 2, ("tokenizer",), ("language", "base"), ("corpus",), _tokenizer_files),
     StageSpec("encode", 2, (), (), ("corpus", "tokenizer"), lambda recipe: {}, saves_on_stop=True),
     StageSpec(

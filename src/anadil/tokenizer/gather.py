@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from anadil.corpus.build import sources, texts
-from anadil.corpus.clean import normalise
-from anadil.corpus.read import read, text_files
+from anadil.corpus.files import text_files
+from anadil.corpus.read import read
+from anadil.corpus.repair import normalise
 from anadil.errors import UserError
 from anadil.languages import language_key, load_profile
 from anadil.progress import Progress

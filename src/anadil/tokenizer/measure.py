@@ -16,7 +16,7 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from anadil.bootstrap import ROUNDS, Floats, Interval, percentiles, resampled_sums
-from anadil.corpus.clean import text_hash
+from anadil.corpus.hashing import text_hash
 
 BATCH_DOCUMENTS = 512
 MAX_GROUPS = 4_096

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from anadil.corpus.build import sources, texts
-from anadil.corpus.clean import normalise, text_hash
-from anadil.corpus.read import SUFFIXES, read, source_files
+from anadil.corpus.files import SUFFIXES, source_files
+from anadil.corpus.hashing import text_hash
+from anadil.corpus.read import read
+from anadil.corpus.repair import normalise
 from anadil.errors import UserError
 from anadil.languages import language_key
 from anadil.recipe import MeasureOn, Source

@@ -1,0 +1,116 @@
+"""Copies among the documents of a whole corpus: whole, in other words, and of paragraphs."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anadil.corpus.sketch import BANDS
+from anadil.corpus.store import Store
+
+Numbers = NDArray[np.int64]
+NONE = -1
+_PAIRS_AT_ONCE = 4096
+
+
+def exact_copies(hashes: NDArray[np.uint64], rank: Numbers, alive: NDArray[np.bool_]) -> Numbers:
+    """For each document that has an equal one of a lower rank the lowest of them, else -1. `hashes` [D, 2]."""
+    found = np.full(len(rank), NONE, np.int64)
+    some = np.flatnonzero(alive)
+    order = some[np.lexsort((rank[some], hashes[some, 1], hashes[some, 0]))]
+    equal = (hashes[order[1:]] == hashes[order[:-1]]).all(1)
+    heads = order[np.maximum.accumulate(np.where(np.append(False, equal), 0, np.arange(len(order))))]
+    copies = heads != order
+    found[order[copies]] = heads[copies]
+    return found
+
+
+def near_copies(
+    store: Store, rank: Numbers, alive: NDArray[np.bool_], similarity: float
+) -> tuple[Numbers, NDArray[np.float32]]:
+    """For each document a similar one of a lower rank that stays, else -1; and how similar the two are (or, where that
+    one was itself taken for a copy of a third, how similar it was to the second).
+
+    In each band, documents with the same key are compared with the first and with the one before them. Each pair is
+    compared whole: the Jaccard index of their n-grams, not an estimate.
+    """
+    found, shares = np.full(len(rank), NONE, np.int64), np.zeros(len(rank), np.float32)
+    alive, refused = alive.copy(), np.zeros(0, np.int64)
+    for band in range(BANDS):
+        pairs = _candidates(store.keys(band), rank, alive)
+        codes = pairs[:, 0] * len(rank) + pairs[:, 1]
+        new = ~np.isin(codes, refused, assume_unique=False)
+        pairs, codes = pairs[new], codes[new]
+        measured = jaccard(store, pairs)
+        enough = measured >= similarity
+        for (first, second), share in zip(pairs[enough].tolist(), measured[enough].tolist(), strict=True):
+            if found[second] == NONE:
+                found[second], shares[second] = first, share
+        alive[pairs[enough, 1]] = False
+        refused = np.union1d(refused, codes[~enough])
+    store.close()
+    return _roots(found), shares
+
+
+def _candidates(keys: NDArray[np.uint64], rank: Numbers, alive: NDArray[np.bool_]) -> Numbers:
+    """Pairs (of lower rank, of higher rank), [P, 2], each once."""
+    some = np.flatnonzero(alive)
+    order = some[np.lexsort((rank[some], keys[some]))]
+    same = np.append(False, keys[order[1:]] == keys[order[:-1]])
+    places = np.flatnonzero(same)
+    heads = np.maximum.accumulate(np.where(same, 0, np.arange(len(order))))
+    pairs = np.concatenate(
+        [np.stack([order[heads[places]], order[places]], 1), np.stack([order[places - 1], order[places]], 1)]
+    )
+    return np.unique(pairs, axis=0) if len(pairs) else pairs.reshape(0, 2)
+
+
+def jaccard(store: Store, pairs: Numbers) -> NDArray[np.float32]:
+    """Of each pair, the share of distinct n-grams that both have."""
+    found = np.zeros(len(pairs), np.float32)
+    for begin in range(0, len(pairs), _PAIRS_AT_ONCE):
+        some = pairs[begin : begin + _PAIRS_AT_ONCE]
+        sides = [_sets(store, some[:, side]) for side in (0, 1)]
+        both = np.sort(np.concatenate(sides))
+        shared = both[1:][both[1:] == both[:-1]]
+        common = np.bincount((shared >> np.uint64(32)).astype(np.int64), minlength=len(some))
+        total = np.bincount((both >> np.uint64(32)).astype(np.int64), minlength=len(some)) - common
+        found[begin : begin + len(some)] = common / np.maximum(1, total)
+    return found
+
+
+def _sets(store: Store, documents: Numbers) -> NDArray[np.uint64]:
+    """Distinct (place in `documents`, n-gram), as one number each."""
+    parts = [store.ngrams(document) for document in documents.tolist()]
+    places = np.repeat(np.arange(len(parts), dtype=np.uint64), [len(part) for part in parts])
+    return np.unique((places << np.uint64(32)) | np.concatenate([np.zeros(0, np.uint32), *parts]))
+
+
+def _roots(found: Numbers) -> Numbers:
+    """Of each copy the document at the end of its chain: one that stays."""
+    roots = found.copy()
+    while True:
+        copies = np.flatnonzero(roots != NONE)
+        further = found[roots[copies]]
+        moved = further != NONE
+        if not moved.any():
+            return roots
+        roots[copies[moved]] = further[moved]
+
+
+def repeated_paragraphs(store: Store, rank: Numbers, alive: NDArray[np.bool_]) -> dict[int, list[int]]:
+    """Of each document the lines that a document of a lower rank has, or itself further up, at most once each."""
+    hashes, owners, places = [], [], []
+    for folder, start in zip(store.folders, store.starts.tolist(), strict=False):
+        owner, place = np.load(folder / "paragraph_places.npy")
+        here = alive[start + owner]
+        hashes.append(np.load(folder / "paragraphs.npy")[here])
+        owners.append(start + owner[here].astype(np.int64))
+        places.append(place[here])
+    if not hashes:
+        return {}
+    hash_, owner, place = np.concatenate(hashes), np.concatenate(owners), np.concatenate(places)
+    order = np.lexsort((place, rank[owner], hash_))
+    again = order[np.flatnonzero(hash_[order][1:] == hash_[order][:-1]) + 1]
+    found: dict[int, list[int]] = {}
+    for document, line in zip(owner[again].tolist(), place[again].tolist(), strict=True):
+        found.setdefault(document, []).append(line)
+    return found

@@ -1,0 +1,90 @@
+"""What the chunks of a corpus hold, read column by column, so that memory does not grow with the text."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+
+class Store:
+    """The documents still in, of all chunks in one order; a document is known by its number in it."""
+
+    def __init__(self, folders: Sequence[Path]):
+        self.folders = list(folders)
+        self._files: dict[int, tuple[int, int]] = {}
+
+    @cached_property
+    def starts(self) -> NDArray[np.int64]:
+        """Of each chunk, the number of its first document; one more than chunks."""
+        counts = [len(np.load(folder / "sizes.npy", mmap_mode="r")) for folder in self.folders]
+        return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+
+    @property
+    def documents(self) -> int:
+        """How many there are."""
+        return int(self.starts[-1])
+
+    def column(self, name: str) -> NDArray[Any]:
+        """An array of all documents."""
+        return np.concatenate([np.load(folder / f"{name}.npy") for folder in self.folders])
+
+    def columns(self, name: str) -> Iterator[tuple[int, NDArray[Any]]]:
+        """The same chunk by chunk, with the number of its first document."""
+        for folder, start in zip(self.folders, self.starts.tolist(), strict=False):
+            yield start, np.load(folder / f"{name}.npy")
+
+    def keys(self, band: int) -> NDArray[np.uint64]:
+        """The keys of one band."""
+        return np.concatenate([np.array(np.load(f / "keys.npy", mmap_mode="r")[band]) for f in self.folders])
+
+    def account(self, chunk: int) -> dict[str, Any]:
+        """What the chunk counted, and samples of its repairs."""
+        found: dict[str, Any] = json.loads((self.folders[chunk] / "account.json").read_bytes())
+        return found
+
+    def ids(self, documents: NDArray[np.int64]) -> dict[int, str]:
+        """Source and id of some documents, as `source/id`."""
+        found: dict[int, str] = {}
+        wanted = np.unique(documents)
+        for chunk in np.unique(np.searchsorted(self.starts, wanted, side="right") - 1).tolist():
+            begin, end = self.starts[chunk], self.starts[chunk + 1]
+            table = pq.read_table(self.folders[chunk] / "kept.parquet", columns=["id", "source"])
+            here = wanted[(wanted >= begin) & (wanted < end)]
+            rows = table.take(here - begin).to_pylist()
+            found |= {n: f"{row['source']}/{row['id']}" for n, row in zip(here.tolist(), rows, strict=True)}
+        return found
+
+    @cached_property
+    def _ngram_starts(self) -> list[NDArray[np.int64]]:
+        return [np.load(folder / "ngram_starts.npy") for folder in self.folders]
+
+    def ngrams(self, document: int) -> NDArray[np.uint32]:
+        """Hashes of a document's n-grams, read from its chunk's file."""
+        chunk = int(np.searchsorted(self.starts, document, side="right")) - 1
+        row = document - int(self.starts[chunk])
+        begin, end = self._ngram_starts[chunk][row : row + 2].tolist()
+        descriptor, offset = self._open(chunk)
+        return np.frombuffer(os.pread(descriptor, 4 * (end - begin), offset + 4 * begin), np.uint32)
+
+    def _open(self, chunk: int) -> tuple[int, int]:
+        """A descriptor of the chunk's n-grams, and where in the file they begin."""
+        if chunk not in self._files:
+            if len(self._files) >= 256:
+                self.close()
+            path = self.folders[chunk] / "ngrams.npy"
+            array = np.load(path, mmap_mode="r")
+            offset = int(array.offset) if isinstance(array, np.memmap) else 0
+            self._files[chunk] = (os.open(path, os.O_RDONLY), offset)
+        return self._files[chunk]
+
+    def close(self) -> None:
+        """Close the files of n-grams."""
+        for descriptor, _ in self._files.values():
+            os.close(descriptor)
+        self._files.clear()

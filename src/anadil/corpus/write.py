@@ -1,0 +1,136 @@
+"""The corpus as files: of each source what is kept, by split, and what is not, with the reason."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from anadil import durable
+from anadil.corpus.account import KEPT, Account, Count
+from anadil.corpus.chunk import REJECTED, SCHEMA
+from anadil.corpus.decide import VERDICTS, Decisions
+from anadil.corpus.duplicates import NONE
+from anadil.corpus.hashing import text_hash
+from anadil.corpus.store import Store
+from anadil.recipe import Source
+
+SAMPLES = "samples"
+
+
+@dataclass(frozen=True)
+class Writer:
+    """Writes the sources of a store."""
+
+    store: Store
+    decisions: Decisions
+    items: tuple[str, ...]
+    """Names of the evaluation sets' items."""
+    heldout_share: float
+    out: Path
+
+    def write(self, source: Source, chunks: range, least_words: int) -> Account:
+        """One source's files; its account counts what is written, not what was decided."""
+        account, samples = Account(), list[dict[str, str]]()
+        text, folder = self.out / "text" / source.name, self.out / "rejected"
+        with (
+            _parquet(text / "train.parquet", SCHEMA) as train,
+            _parquet(text / "heldout.parquet", SCHEMA) as heldout,
+            _parquet(folder / f"{source.name}.parquet", REJECTED) as rejected,
+        ):
+            for chunk in chunks:
+                facts = self.store.account(chunk)
+                account.add(Account.from_dict(facts))
+                samples += facts["samples"]
+                rejected.write_table(pq.read_table(self.store.folders[chunk] / "rejected.parquet"))
+                table, reasons, details = self._judged(chunk, least_words, account)
+                splits = self._splits(table, source)
+                for name, writer in (("train", train), ("heldout", heldout)):
+                    chosen = (reasons == "") & (splits == name)
+                    writer.write_table(table.filter(pa.array(chosen)))
+                    account.by_verdict[name].add(*_sizes(table, chosen))
+                out = reasons != ""
+                for reason in np.unique(reasons[out]).tolist():
+                    account.by_verdict[reason].add(*_sizes(table, reasons == reason))
+                kept = table.filter(pa.array(out)).append_column("reason", pa.array(reasons[out], pa.string()))
+                rejected.write_table(kept.append_column("detail", pa.array(details[out], pa.string())))
+        rows = sorted(samples, key=lambda sample: (sample["kind"], text_hash(sample["after"])))
+        durable.write_json(self.out / SAMPLES / f"{source.name}.json", _few_of_each(rows), "samples")
+        return account
+
+    def _judged(self, chunk: int, least_words: int, account: Account) -> tuple[pa.Table, Any, Any]:
+        """The documents of a chunk as they are in the end, with reason (empty for what stays) and detail."""
+        table = pq.read_table(self.store.folders[chunk] / "kept.parquet")
+        begin, end = self.store.starts[chunk : chunk + 2].tolist()
+        numbers = self.decisions.verdicts[begin:end]
+        reasons = np.array([VERDICTS[number] for number in numbers.tolist()], dtype=object)
+        details = np.full(end - begin, "", dtype=object)
+        self._explain(begin, end, reasons, details)
+        texts: dict[int, str] = {}
+        for document in range(begin, end):
+            if document in self.decisions.cuts:
+                row = document - begin
+                before = str(table["text"][row])
+                texts[row] = after = _without(before, self.decisions.cuts[document])
+                if len(after.split()) < least_words:
+                    texts.pop(row)
+                    reasons[row] = "repeated_elsewhere"
+                else:
+                    old, new = Count.of(before), Count.of(after)
+                    delta = new.bytes - old.bytes, new.words - old.words
+                    account.changes["duplicates"]["repeated_paragraphs"].add(1, *delta)
+        if texts:
+            column = [texts.get(row, text) for row, text in enumerate(table["text"].to_pylist())]
+            table = table.set_column(table.schema.get_field_index("text"), "text", pa.array(column, pa.string()))
+        return table, reasons, details
+
+    def _explain(self, begin: int, end: int, reasons: Any, details: Any) -> None:
+        copies = np.flatnonzero(self.decisions.copy_of[begin:end] != NONE)
+        originals = self.decisions.copy_of[begin:end][copies]
+        ids = self.store.ids(originals) if len(copies) else {}
+        for row, original in zip(copies.tolist(), originals.tolist(), strict=True):
+            share = float(self.decisions.similarity[begin + row])
+            details[row] = ids[original] + (f" ({share:.2f})" if reasons[row] == "near_duplicate" else "")
+        for row in np.flatnonzero(reasons == "contaminated").tolist():
+            details[row] = self.items[int(self.decisions.contaminated[begin + row])]
+
+    def _splits(self, table: pa.Table, source: Source) -> Any:
+        """Whether a text is held out depends on its hash alone: it stays so when files are added, moved, reordered."""
+        if source.split != "hash":
+            return np.full(table.num_rows, source.split, dtype=object)
+        hashes = (int.from_bytes(text_hash(text)[:8], "big") for text in table["text"].to_pylist())
+        return np.array([KEPT[h < self.heldout_share * 2**64] for h in hashes], dtype=object)
+
+
+def _without(text: str, lines: list[int]) -> str:
+    gone = set(lines)
+    return "\n".join(line for place, line in enumerate(text.split("\n")) if place not in gone).strip()
+
+
+def _sizes(table: pa.Table, chosen: Any) -> tuple[int, int, int]:
+    texts = table["text"].filter(pa.array(chosen)).to_pylist()
+    return len(texts), sum(len(text.encode()) for text in texts), sum(len(text.split()) for text in texts)
+
+
+def _few_of_each(samples: list[dict[str, str]]) -> list[dict[str, str]]:
+    """The first twenty of each kind."""
+    seen: dict[str, int] = {}
+    found = []
+    for sample in samples:
+        seen[sample["kind"]] = seen.get(sample["kind"], 0) + 1
+        if seen[sample["kind"]] <= 20:
+            found.append(sample)
+    return found
+
+
+@contextmanager
+def _parquet(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    with (
+        durable.new_file(path, "corpus") as temporary,
+        pq.ParquetWriter(temporary, schema, compression="zstd") as writer,
+    ):
+        yield writer

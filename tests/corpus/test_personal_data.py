@@ -1,0 +1,49 @@
+"""Personal data: found at the promised rates in sentences written by another hand; the masked text has none left."""
+
+import json
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anadil.corpus.personal_data import KINDS, Finder, mask
+from anadil.languages import load_profile
+
+LABELLED = Path(__file__).parent / "labelled/personal_data"
+AZ = Finder(load_profile("az"))
+ROWS = [json.loads(line) for line in (LABELLED / "open.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_recall_and_precision(kind: str) -> None:
+    right = missed = wrong = 0
+    for row in ROWS:
+        wanted = Counter(span["text"] for span in row["spans"] if span["type"] == kind)
+        got = Counter(row["text"][s.begin : s.end] for s in AZ.find(row["text"]) if s.kind == kind)
+        right += (wanted & got).total()
+        missed += (wanted - got).total()
+        wrong += (got - wanted).total()
+    assert right + missed >= 100
+    assert right / (right + missed) >= 0.99
+    assert right / (right + wrong) >= 0.95
+
+
+@pytest.mark.parametrize("row", ROWS, ids=range(len(ROWS)))
+def test_nothing_is_left_once_it_is_masked(row: dict) -> None:
+    masked = mask(row["text"], AZ.find(row["text"]))
+    assert AZ.find(masked) == []
+
+
+@given(st.text(alphabet="0123456789+-(). @abAZ:/№", max_size=80))
+def test_any_text_is_searched_and_spans_do_not_overlap(text: str) -> None:
+    found = AZ.find(text)
+    assert all(one.end <= two.begin for one, two in pairwise(found))
+    assert all(0 <= span.begin < span.end <= len(text) for span in found)
+
+
+@given(st.text(max_size=60))
+def test_a_text_without_personal_data_is_not_changed(text: str) -> None:
+    assert mask(text, []) == text
