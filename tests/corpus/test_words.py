@@ -54,3 +54,12 @@ def test_the_hashes_are_the_same_on_every_machine() -> None:
 
 
 EXPECTED = [446, 91]
+
+
+@given(TEXTS, st.data())
+def test_the_words_of_some_texts_are_those_of_these_alone(texts: list[str], data: st.DataObject) -> None:
+    chosen = np.array([data.draw(st.booleans()) for _ in texts], bool)
+    some = words_of(texts).only(chosen)
+    alone = words_of([text for text, taken in zip(texts, chosen, strict=True) if taken])
+    assert some.hashes.tolist() == alone.hashes.tolist()
+    assert some.starts.tolist() == alone.starts.tolist()

@@ -52,9 +52,7 @@ def _of_kind(corpus: Path, names: list[str], kind: str, reason: str) -> Iterator
         copies = kind == "copies"
         for row in _rejected(corpus, names):
             if ("duplicate" in row["reason"]) == copies and (copies or reason in ("", row["reason"])):
-                yield _document(
-                    row, row["reason"].replace("_", " ") + (f": {row['detail']}" if row["detail"] else "")
-                )
+                yield _document(row, row["reason"].replace("_", " ") + (f": {row['detail']}" if row["detail"] else ""))
 
 
 def _rejected(corpus: Path, names: list[str]) -> Iterator[dict[str, Any]]:

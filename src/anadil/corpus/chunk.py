@@ -185,8 +185,13 @@ class Cleaner:
 
     def row(self, piece: _Piece) -> dict[str, str]:
         """As it is written."""
-        names = {"source": self._source.name, "language": self._language}
-        return {"id": piece.id, "text": piece.text, **names, "meta": piece.meta}
+        source, language = self.names
+        return {"id": piece.id, "text": piece.text, "source": source, "language": language, "meta": piece.meta}
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Source and language of all documents."""
+        return self._source.name, self._language
 
     def _change(self, piece: _Piece, after: str, step: str, reason: str, batch: _Batch) -> None:
         size = Count.of(after)
@@ -223,9 +228,11 @@ def _write(batch: _Batch, folder: Path, overlaps: Overlaps, cleaner: Cleaner, co
     np.save(folder / "sizes.npy", sizes)
     np.save(folder / "contaminated.npy", overlaps.items(words))
     _write_paragraphs(texts, folder, corpus.repeated_paragraph_words)
-    kept = [cleaner.row(piece) for piece in batch.pieces]
-    for name, rows, schema in (("kept", kept, SCHEMA), ("rejected", batch.rejected, REJECTED)):
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), folder / f"{name}.parquet", compression="zstd")
+    names = cleaner.names
+    columns = [[piece.id for piece in batch.pieces], texts, *([name] * len(texts) for name in names)]
+    kept = pa.table([*columns, [piece.meta for piece in batch.pieces]], schema=SCHEMA)
+    pq.write_table(kept, folder / "kept.parquet", compression="none")  # read once, and soon
+    pq.write_table(pa.Table.from_pylist(batch.rejected, schema=REJECTED), folder / "rejected.parquet")
     facts = batch.account.as_dict() | {"samples": batch.samples}
     (folder / "account.json").write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
 

@@ -162,8 +162,9 @@ class Finder:
         ]
 
     def _identities(self, text: str) -> Iterator[tuple[int, int]]:
+        places = [match.span() for pattern in (_MIXED, _LONG_RUN) for match in pattern.finditer(text)]
         for pattern, words, reach in self._identity_kinds:
-            for match in _at_numbers(pattern, text):
+            for match in _beside(pattern, text, sorted(places)):
                 begin, end = match.span(1) if pattern.groups else match.span()
                 before, behind = text[max(0, begin - reach) : begin], text[end : end + reach // 2]
                 if words is None or words.search(before) or words.search(behind):
@@ -192,10 +193,10 @@ def _kinds_possible(text: str) -> list[str]:
     return kinds + (["phone"] if has_run else [])
 
 
-def _at_numbers(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
+def _beside(pattern: re.Pattern[str], text: str, places: list[tuple[int, int]]) -> Iterator[re.Match[str]]:
     """Matches of a pattern beside digits that touch letters, or in long runs of digits: not in all of a long text."""
     done = 0
-    for place in sorted([*(m.span() for m in _MIXED.finditer(text)), *(m.span() for m in _LONG_RUN.finditer(text))]):
+    for place in places:
         begin, end = max(done, place[0] - _BESIDE), min(len(text), place[1] + _BESIDE)
         for match in pattern.finditer(text, begin, end):
             done = match.end()

@@ -26,6 +26,8 @@ FIGURES: dict[str, tuple[float, float]] = {
 """Name, limit where there is little text, and whether more (1) or less (-1) than the limit is too much."""
 LEAST_TO_FIT = 2_000
 """Documents of a language, below which the fixed limits hold."""
+LEAST_WORDS = 12
+"""Of a text, for its repetitions to say anything."""
 _TAIL = 0.005
 _BULLETS = ("•", "●", "○", "▪", "■", "·", "-", "–", "*", "|")
 
@@ -40,8 +42,9 @@ def figures(texts: Sequence[str], words: Words) -> NDArray[np.float32]:
     found[:, 2] = symbols / np.maximum(1, sizes)
     found[:, 3] = digits / np.maximum(1, sizes)
     found[:, 4:5] = 0
-    found[:, 5] = _most_frequent_share(words, 3)
-    found[:, 6] = _repeated_share(words, 8)
+    long = counts >= LEAST_WORDS
+    found[long, 5] = _most_frequent_share(some := words.only(long), 3)
+    found[long, 6] = _repeated_share(some, 8)
     for number, text in enumerate(texts):
         if "\n" in text:
             found[number, [4, 7, 8]] = _lines(text)
@@ -51,7 +54,7 @@ def figures(texts: Sequence[str], words: Words) -> NDArray[np.float32]:
 def _shares(texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """ASCII symbols, digits and blanks of each text."""
     encoded = [text.encode() for text in texts]
-    data = np.frombuffer(b"".join(encoded) + b" ", np.uint8)
+    data = np.frombuffer(b"".join(encoded), np.uint8)
     starts = np.concatenate([[0], np.cumsum([len(text) for text in encoded])])
     some = np.flatnonzero(np.diff(starts))
     found = []
@@ -60,7 +63,6 @@ def _shares(texts: Sequence[str]) -> tuple[NDArray[np.float32], NDArray[np.float
         if len(some):
             counts[some] = np.add.reduceat(table[data], starts[:-1][some], dtype=np.int64)
         found.append(counts)
-    found[2][-1:] -= 1  # the blank behind the last
     return found[0], found[1], found[2]
 
 

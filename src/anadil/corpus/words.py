@@ -24,6 +24,12 @@ class Words:
     starts: Places
     """Of each text, where its words begin; one more than there are texts."""
 
+    def only(self, chosen: NDArray[np.bool_]) -> "Words":
+        """The words of some of the texts."""
+        counts = np.diff(self.starts)
+        starts = np.concatenate([[0], np.cumsum(counts[chosen])])
+        return Words(self.hashes[np.repeat(chosen, counts)], starts)
+
     def ngrams(self, length: int) -> tuple[Hashes, Places]:
         """Hashes of each `length` words in a row of one text, and where each text's begin (one more than texts)."""
         count = max(0, len(self.hashes) - length + 1)

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from anadil import durable
-from anadil.corpus.account import KEPT, Account, Count
+from anadil.corpus.account import Account, Count
 from anadil.corpus.chunk import REJECTED, SCHEMA
 from anadil.corpus.decide import VERDICTS, Decisions
 from anadil.corpus.duplicates import NONE
@@ -48,7 +49,7 @@ class Writer:
                 samples += facts["samples"]
                 rejected.write_table(pq.read_table(self.store.folders[chunk] / "rejected.parquet"))
                 table, reasons, details = self._judged(chunk, least_words, account)
-                splits = self._splits(table, source)
+                splits = self._splits(chunk, table, source)
                 for name, writer in (("train", train), ("heldout", heldout)):
                     chosen = (reasons == "") & (splits == name)
                     writer.write_table(table.filter(pa.array(chosen)))
@@ -98,12 +99,17 @@ class Writer:
         for row in np.flatnonzero(reasons == "contaminated").tolist():
             details[row] = self.items[int(self.decisions.contaminated[begin + row])]
 
-    def _splits(self, table: pa.Table, source: Source) -> Any:
+    def _splits(self, chunk: int, table: pa.Table, source: Source) -> Any:
         """Whether a text is held out depends on its hash alone: it stays so when files are added, moved, reordered."""
         if source.split != "hash":
             return np.full(table.num_rows, source.split, dtype=object)
-        hashes = (int.from_bytes(text_hash(text)[:8], "big") for text in table["text"].to_pylist())
-        return np.array([KEPT[h < self.heldout_share * 2**64] for h in hashes], dtype=object)
+        hashes = np.load(self.store.folders[chunk] / "hashes.npy")[:, 0].copy()
+        begin = int(self.store.starts[chunk])
+        for row in (
+            document - begin for document in range(begin, begin + len(hashes)) if document in self.decisions.cuts
+        ):
+            hashes[row] = int.from_bytes(text_hash(str(table["text"][row]))[:8], "big")
+        return np.where(hashes.astype(np.float64) < self.heldout_share * 2**64, "heldout", "train").astype(object)
 
 
 def _without(text: str, lines: list[int]) -> str:
@@ -112,8 +118,9 @@ def _without(text: str, lines: list[int]) -> str:
 
 
 def _sizes(table: pa.Table, chosen: Any) -> tuple[int, int, int]:
-    texts = table["text"].filter(pa.array(chosen)).to_pylist()
-    return len(texts), sum(len(text.encode()) for text in texts), sum(len(text.split()) for text in texts)
+    texts = table["text"].filter(pa.array(chosen))
+    size = pc.sum(pc.binary_length(texts)).as_py() or 0
+    return len(texts), size, sum(len(text.split()) for text in texts.to_pylist())
 
 
 def _few_of_each(samples: list[dict[str, str]]) -> list[dict[str, str]]:
