@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from safetensors.numpy import save_file
 
@@ -22,6 +24,7 @@ from anadil.languages import load_profile
 from anadil.recipe import load
 from anadil.tokenizer.count import count_words
 from anadil.tokenizer.surgery import Size, build, pre_tokenizer_of
+from tests.corpus.documents import pdf
 from tests.roads import FROM_NOTHING, IN_PLACE, SHAPE, make_texts, write_road, write_texts
 
 LIGHT = ["corpus", "tokenizer", "encode"]
@@ -67,6 +70,19 @@ class Case:
     names: tuple[str, ...]
     settings: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+
+
+def _source_of(name: str, write: Callable[[Path], object]) -> Callable[[Path], None]:
+    """The first source is a file of this name."""
+
+    def break_it(recipe: Path) -> None:
+        replace_in(recipe, "az.jsonl", name)
+        write(recipe.parent / name)
+
+    return break_it
+
+
+LOCKED = pdf("a", locked=True)
 
 
 def _append(name: str, data: bytes) -> Callable[[Path], None]:
@@ -139,6 +155,51 @@ CASES = [
         "broken json", _append("en.jsonl", b'{"text": "one\n'), ("en.jsonl", "line 61", "not JSON", 'on_error = "skip"')
     ),
     Case("truncated gzip", lambda r: _truncated(r), ("az.jsonl.gz", "damaged or cut short")),
+    Case(
+        "parquet without the column",
+        _source_of("az.parquet", lambda p: pq.write_table(pa.table({"body": ["bir"]}), p)),
+        ("az.parquet", "no column 'text'", "it has: body", "text_field"),
+    ),
+    Case(
+        "nested json",
+        _append("az.jsonl", b'{"text": {"body": "bir"}}\n'),
+        ("az.jsonl", "line 61", "no text in field 'text'", "set text_field"),
+    ),
+    Case(
+        "encrypted pdf",
+        _source_of("az.pdf", lambda p: p.write_bytes(LOCKED)),
+        ("is encrypted", "password"),
+    ),
+    Case(
+        "damaged parquet",
+        _source_of("az.parquet", lambda p: p.write_bytes(b"PAR1 and no more")),
+        ("az.parquet", "not a parquet file", "fetch it again"),
+    ),
+    Case("two sources of one name", lambda r: replace_in(r, 'name = "en"', 'name = "az"'), ("'az'", "its own name")),
+    Case("no licence", _nothing, ("'az' has no licence", "as its owner does"), ("corpus.require_licence=true",)),
+    Case(
+        "a source that changed",
+        lambda r: replace_in(r, 'path = "az.jsonl"', f'path = "az.jsonl"\nsha256 = "{"0" * 64}"'),
+        ("source 'az'", "have the sha256", "0000", "put the new hash"),
+    ),
+    Case("a source without path", lambda r: replace_in(r, 'path = "az.jsonl"', ""), ("'az'", "either path or url")),
+    Case(
+        "a bucket that is not there",
+        lambda r: replace_in(r, 'path = "az.jsonl"', 'url = "memory://no/such"'),
+        ("cannot read memory://no/such", "check the address"),
+    ),
+    Case(
+        "an evaluation set that is not there",
+        lambda r: r.write_text(r.read_text() + '\n[[corpus.contamination]]\nname = "exam"\npath = "exam.jsonl"\n'),
+        ("exam.jsonl", "corpus.contamination.path"),
+    ),
+    Case(
+        "disk full in the corpus",
+        _nothing,
+        ("No space left", "free some space"),
+        (),
+        {"ANADIL_FAILPOINT": "chunk.write:enospc"},
+    ),
     Case(
         "unknown key",
         lambda r: replace_in(r, "heldout_share", "heldout_shere"),
@@ -234,6 +295,16 @@ CASES = [
     Case("nothing to begin with", _nothing, ("sft needs pretrain or transfer",), ("stages=['sft']",)),
     Case("not toml", lambda r: r.write_text("name = yes"), ("recipe.toml", "TOML")),
 ]
+
+
+def _source_of(name: str, write: Callable[[Path], object]) -> Callable[[Path], None]:
+    """The first source is a file of this name."""
+
+    def break_it(recipe: Path) -> None:
+        replace_in(recipe, "az.jsonl", name)
+        write(recipe.parent / name)
+
+    return break_it
 
 
 def _truncated(recipe: Path) -> None:

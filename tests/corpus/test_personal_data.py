@@ -47,3 +47,9 @@ def test_any_text_is_searched_and_spans_do_not_overlap(text: str) -> None:
 @given(st.text(max_size=60))
 def test_a_text_without_personal_data_is_not_changed(text: str) -> None:
     assert mask(text, []) == text
+
+
+def test_what_everybody_may_know_stays_however_it_is_written() -> None:
+    finder = Finder(load_profile("az"), ["Info@Operator.az", "+994 12 404 40 40"])
+    text = "Bizə yazın: info@operator.az, (012) 404-40-40 və ya 0124044040; müştəri: ayan@mail.az, 012 404 40 41."
+    assert [text[span.begin : span.end] for span in finder.find(text)] == ["ayan@mail.az", "012 404 40 41"]

@@ -103,7 +103,7 @@ class Cleaner:
     def __init__(self, corpus: Corpus, source: Source):
         self.profile = load_profile(source.language)
         self._source, self._corpus, self._language = source, corpus, language_key(source.language)
-        self._repairer, self._finder = Repairer(self.profile), Finder(self.profile)
+        self._repairer, self._finder = Repairer(self.profile), Finder(self.profile, corpus.own_contacts)
         words, share = corpus.min_words, corpus.min_script_share
         self._min_words = self.profile.thresholds.min_words if words is None else words
         self._min_share = self.profile.thresholds.min_script_share if share is None else share

@@ -8,6 +8,7 @@ from typing import IO
 
 import pyarrow as pa
 
+from anadil.corpus.remote import local_copy
 from anadil.errors import UserError
 from anadil.recipe import Source
 
@@ -16,7 +17,15 @@ SUFFIXES = (".jsonl", ".txt", ".parquet", ".csv", ".tsv", ".html", ".htm", ".pdf
 
 def source_files(source: Source) -> list[Path]:
     """The files of a source, sorted by name; UserError if there are none of a known kind."""
-    return text_files(source.path, f"source {source.name!r}", "check corpus.sources.path; it")
+    return text_files(source_root(source), f"source {source.name!r}", "check corpus.sources.path; it")
+
+
+def source_root(source: Source) -> Path:
+    """File, folder or glob of a source; of one that lies elsewhere the folder of its copy."""
+    if not source.url:
+        assert source.path  # the recipe sees to it
+        return source.path
+    return local_copy(source.url)
 
 
 def text_files(path: Path, what: str, key: str = "a path in a recipe") -> list[Path]:

@@ -22,10 +22,7 @@ def _pdf(path: Path, data: bytes) -> str:
     pdfium = _library("pypdfium2", path)
     try:
         with pdfium.PdfDocument(data) as document:
-            pages = []
-            for page in document:
-                with page, page.get_textpage() as text:
-                    pages.append(text.get_text_bounded())
+            pages = [page.get_textpage().get_text_bounded() for page in document]
     except pdfium.PdfiumError as error:
         locked = "password" in str(error).lower()
         what = "is encrypted" if locked else f"not a PDF file: {error}"

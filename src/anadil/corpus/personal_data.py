@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +18,7 @@ _BLANK = r"[ \u00a0\u2009\u202f]"
 _DASH = r"[-\u2010-\u2015]"
 _EMAIL = re.compile(r"(?<![\w.+%'-])[^\W_][\w.+%'-]*@(?:[^\W_](?:[\w-]*[^\W_])?\.)+(?:xn--\w+|[^\W\d_]{2,})(?![^\W_])")
 _IBAN = re.compile(rf"(?<![^\W_])[A-Za-z]{{2}}\d\d(?:(?:{_BLANK}|{_DASH})?[A-Za-z0-9]){{11,30}}")
-_CARD = re.compile(rf"(?<![\w.,+-])\d(?:(?:{_BLANK}|{_DASH}|\.)?\d){{12,18}}(?![\w]|[.,]\d)")
+_CARD = re.compile(rf"(?<![\w.,+-])\d(?:(?:{_BLANK}|{_DASH}|[./]){{0,3}}\d){{12,24}}")
 _IP4 = re.compile(r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w]|\.\d)")
 _IP6 = re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])")
 _PHONE = re.compile(
@@ -28,6 +28,10 @@ _DATE = re.compile(r"(?:[0-3]?\d[-. /][01]?\d[-. /](?:19|20)\d\d|(?:19|20)\d\d[-
 _ITEM_BEFORE, _ITEM_BEHIND = re.compile(r"(?:^|\n|[.;:!?]|\d-)[ \u00a0]*\Z"), re.compile(r"\.\s+\S|-\d")
 """Around the number of an article, which begins a line or follows the end of another, and ends with a full stop."""
 _WITHOUT_TRUNK = re.compile(r"\(?\d{2,3}(?:\D|\Z)|\d{7,}\Z|\d{4}\D\d{3,4}\Z")
+_DIGITS = re.compile("[0-9]+")
+_GROUPED = re.compile(rf"\d\d(?:{_BLANK}|-)\d{{3}}(?:{_BLANK}|-)\d\d(?:{_BLANK}|-)\d\d\Z|\d{{3}}-\d\d-\d\d\Z")
+"""Groups that only phone numbers have: their digits are told apart by no thousands."""
+_WITH_AREA = re.compile(rf"\(0\d\d\){_BLANK}?\d{{3}}(?:{_BLANK}|-)?\d\d(?:{_BLANK}|-)?\d\d\Z")
 _IN_THE_CITY = re.compile(r"\d{3}\D{0,3}\d\d\D{0,3}\d\d\Z")
 _NOBODYS = {phonenumbers.PhoneNumberType.TOLL_FREE, phonenumbers.PhoneNumberType.UAN,
             phonenumbers.PhoneNumberType.SHARED_COST, phonenumbers.PhoneNumberType.PREMIUM_RATE}  # fmt: skip
@@ -60,12 +64,14 @@ class Span:
 
 
 class Finder:
-    """Finds personal data as people of one country, and their guests, write it."""
+    """Finds personal data as people of one country, and their guests, write it; but for what is in `known`, such as
+    the addresses and numbers of one's own company, however these are written."""
 
-    def __init__(self, profile: LanguageProfile):
+    def __init__(self, profile: LanguageProfile, known: Sequence[str] = ()):
         self._profile, self._data = profile, profile.personal_data
+        self._known = frozenset(map(_bare, known))
         self._finders: dict[str, Callable[[str], Iterator[tuple[int, int]]]] = {
-            "email": _emails, "iban": _ibans, "card": _cards, "ip": self._ips, "phone": self._phones,
+            "email": _emails, "card": _cards, "ip": self._ips, "phone": self._phones,
             "identity": self._identities,
         }  # fmt: skip
 
@@ -73,9 +79,13 @@ class Finder:
         """What there is in a text, in its order, none over another."""
         found: list[Span] = []
         for kind in _kinds_possible(text):
+            if kind == "iban":  # a mistyped one holds no card
+                found += [Span("iban" if right else "", begin, end) for begin, end, right in _ibans(text)]
+                continue
             free = (span for span in self._finders[kind](text) if not _taken(span, found))
             found += [Span(kind, begin, end) for begin, end in free]
-        return sorted(found, key=lambda span: span.begin)
+        unknown = (one for one in found if one.kind and _bare(text[one.begin : one.end]) not in self._known)
+        return sorted(unknown, key=lambda span: span.begin)
 
     def _ips(self, text: str) -> Iterator[tuple[int, int]]:
         for match in _IP4.finditer(text):
@@ -98,34 +108,44 @@ class Finder:
 
     @cached_property
     def _numbering(self) -> re.Pattern[str]:
-        words = "|".join(re.escape(word) for word in (*self._data.numbering, "version", "section"))
+        english = ("version", "section", "clause", "article")
+        words = "|".join(re.escape(word) for word in (*self._both(self._data.numbering), *english))
         numbers = r"(?:[\w.]*\d[\w.]*[\s,]+(?:\w+\s+)?)?"  # the one before it in a row of two
         return re.compile(rf"(?:(?:^|[\W\d_])(?:(?:{words})\w{{0,6}}|ver|v)|§)[\s.:№]*{numbers}\Z", re.IGNORECASE)
 
     @cached_property
     def _ordinal(self) -> re.Pattern[str]:
-        words = "|".join(re.escape(word) for word in (*self._data.numbering, "version"))
+        words = "|".join(re.escape(word) for word in (*self._both(self._data.numbering), "version"))
         ordinals = "|".join(re.escape(ending) for ending in self._data.ordinals)
         behind = rf"(?:-[\d.]+)?-[ ]?(?:{ordinals})\b|[\w-]{{0,5}}\s+(?:{words})" if ordinals else rf"\s+(?:{words})"
         return re.compile(behind, re.IGNORECASE)
 
     def _phones(self, text: str) -> Iterator[tuple[int, int]]:
-        for match in _at_runs(_PHONE, text):
-            begin, end = match.span()
-            if text[begin] == "(" and ")" not in match.group():
-                begin += 1
-            if self._is_phone(text[begin:end], text[max(0, begin - NEAR) : begin], text[end : end + NEAR]):
-                yield begin, end
+        """In each run of digits the longest that is a number: a time may stand before it, an extension behind."""
+        done = 0
+        for begin, is_first in _groups(text):
+            match = _PHONE.match(text, begin) if begin >= done else None
+            if not match or not (is_first or match.group().lstrip("(")[0] in "+0"):
+                continue
+            begin += text[begin] == "(" and ")" not in match.group()
+            behind = text[match.end() : match.end() + NEAR]
+            for end in _ends(match):
+                if self._is_phone(
+                    text[begin:end], text[max(0, begin - NEAR) : begin], text[end : match.end()] + behind
+                ):
+                    yield begin, end
+                    done = end
+                    break
 
     def _is_phone(self, candidate: str, before: str, behind: str) -> bool:
         if _DATE.match(candidate):
             return False
-        digits = re.sub(r"\D", "", candidate)
+        digits = re.sub(r"\D", "", candidate.replace("(0)", ""))  # +44 (0) 20: the zero is for calls at home
         international = candidate.lstrip("(").startswith(("+", "00"))
         if international:  # 00 begins meter readings too
             plain = candidate.lstrip("(").startswith("00")
             return _is_valid("+" + digits[2:], None) if plain else _is_possible("+" + digits)
-        near = self._phone_words.search(before) or self._phone_words.search(behind)
+        near = _GROUPED.match(candidate) or self._phone_words.search(before) or self._phone_words.search(behind)
         for region in self._data.phone_regions:
             code = str(phonenumbers.country_code_for_region(region))
             metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
@@ -133,6 +153,8 @@ class Finder:
             if digits.startswith(code) and _is_valid("+" + digits, None):
                 return True
             told = bool(trunk) and digits.startswith(trunk)
+            if told and _WITH_AREA.match(candidate) and _is_possible(f"+{code}{digits.removeprefix(trunk)}"):
+                return True
             if (told or (near and _WITHOUT_TRUNK.match(candidate))) and _is_valid(digits, region):
                 return True
             old = self._data.old_trunk
@@ -146,6 +168,10 @@ class Finder:
     @cached_property
     def _phone_words(self) -> re.Pattern[str]:
         return self._words((*self._data.phone_context, "tel", "mob", "phone", "fax", "call", "whatsapp"))
+
+    def _both(self, words: list[str]) -> list[str]:
+        """The words, and as they are typed without their letters."""
+        return sorted({form for word in words for form in (word, self._profile.fold_ascii(word))})
 
     def _words(self, words: tuple[str, ...]) -> re.Pattern[str]:
         """Any of the words, as it is or without its letters; one of five letters or more with any ending."""
@@ -199,17 +225,29 @@ def _beside(pattern: re.Pattern[str], text: str, places: list[tuple[int, int]]) 
     for place in places:
         begin, end = max(done, place[0] - _BESIDE), min(len(text), place[1] + _BESIDE)
         for match in pattern.finditer(text, begin, end):
-            done = match.end()
-            yield match
+            if match.end() < end or end == len(text):  # else it is cut off here
+                done = match.end()
+                yield match
 
 
-def _at_runs(pattern: re.Pattern[str], text: str) -> Iterator[re.Match[str]]:
-    """Matches of a pattern that begin at or just before a long run of digits."""
-    done = 0
+def _groups(text: str) -> Iterator[tuple[int, bool]]:
+    """Where groups of digits begin in long runs, with + and ( before them; and whether each is its run's first."""
     for run in _LONG_RUN.finditer(text):
-        for match in pattern.finditer(text, max(done, run.start() - 3), min(len(text), run.end() + 3)):
-            done = match.end()
-            yield match
+        for group in _DIGITS.finditer(text, run.start(), run.end()):
+            begin = group.start()
+            while begin and text[begin - 1] in "+(":
+                begin -= 1
+            yield begin, group.start() == run.start()
+
+
+def _ends(match: re.Match[str]) -> list[int]:
+    """Where groups of digits end in a match, the last first."""
+    return [group.end() for group in _DIGITS.finditer(match.string, *match.span())][::-1]
+
+
+def _bare(value: str) -> str:
+    """An address in small letters; of a number, however it is written, the last nine digits."""
+    return value.lower() if "@" in value else re.sub(r"\W", "", value)[-9:].lower()
 
 
 def _taken(span: tuple[int, int], found: list[Span]) -> bool:
@@ -220,26 +258,32 @@ def _emails(text: str) -> Iterator[tuple[int, int]]:
     return (match.span() for match in _EMAIL.finditer(text))
 
 
-def _ibans(text: str) -> Iterator[tuple[int, int]]:
-    """The checksum is that of ISO 7064, modulo 97."""
+def _ibans(text: str) -> Iterator[tuple[int, int, bool]]:
+    """What has form and length of an account number, and whether its checksum is right (ISO 7064, modulo 97)."""
     match = _IBAN.search(text)
     while match:
         end = match.start() + 4
         length = _IBAN_LENGTHS.get(match.group()[:2].upper(), 0)
         places = [place for place in range(*match.span()) if text[place].isalnum()][:length]
         if length and len(places) == length and not text[places[-1] + 1 : places[-1] + 2].isalnum():
-            number = "".join(text[place] for place in places).upper()
-            if int("".join(str(int(sign, 36)) for sign in number[4:] + number[:4])) % 97 == 1:
-                end = places[-1] + 1
-                yield match.start(), end
+            number, end = "".join(text[place] for place in places).upper(), places[-1] + 1
+            yield match.start(), end, int("".join(str(int(sign, 36)) for sign in number[4:] + number[:4])) % 97 == 1
         match = _IBAN.search(text, end)
 
 
 def _cards(text: str) -> Iterator[tuple[int, int]]:
-    for match in _at_runs(_CARD, text):
-        digits = re.sub(r"\D", "", match.group())
-        if _SCHEMES.match(digits) and _luhn(digits):
-            yield match.span()
+    """In each run of digits the longest that can be a card: a time may stand before it, its date behind."""
+    done = 0
+    for begin, _ in _groups(text):
+        begin += text[begin] == "("
+        match = _CARD.match(text, begin) if begin >= done else None
+        places = [place for place in range(*match.span()) if text[place].isdigit()] if match else []
+        for length in range(min(19, len(places)), 12, -1):
+            digits, end = "".join(text[place] for place in places[:length]), places[length - 1] + 1
+            if not text[end : end + 1].isalnum() and _SCHEMES.match(digits) and _luhn(digits):
+                yield begin, end
+                done = end
+                break
 
 
 def _luhn(digits: str) -> bool:

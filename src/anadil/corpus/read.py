@@ -163,7 +163,8 @@ def _of_text(chunk: Chunk, source: Source, on_error: OnError) -> Iterator[Docume
     for part in chunk.data.split(end):
         if part.strip():
             try:
-                yield Document(f"{path.name}:{number}", _decode(part, path, offset), {})
+                above = len(part) - len(part.lstrip(b"\n"))  # of three empty lines in a row two part, and one is left
+                yield Document(f"{path.name}:{number + above}", _decode(part.strip(b"\n"), path, offset + above), {})
             except UserError as error:
                 on_error(error)
         offset, number = offset + len(part) + len(end), number + part.count(b"\n") + end.count(b"\n")

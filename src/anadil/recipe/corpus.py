@@ -1,8 +1,8 @@
 """[corpus]: where the text comes from and what is kept of it."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from anadil.recipe.table import Language, RecipePath, Table
 
@@ -11,7 +11,12 @@ class Source(Table):
     """One source of text: a file, a folder or a glob of jsonl(.gz|.zst), txt(.gz|.zst) or parquet files."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", description="short name: lowercase letters, digits, - and _")
-    path: RecipePath = Field(description="file, folder or glob, relative to the recipe")
+    path: RecipePath | None = Field(default=None, description="file, folder or glob, relative to the recipe")
+    url: str = Field(
+        default="",
+        description="instead of path: s3://bucket/files (or another that fsspec knows), "
+        "hf://datasets/owner/name@commit/files; copied once",
+    )
     language: Language = Field(description="code of the language profile, such as az, or path of one (.toml)")
     text_field: str = Field(
         default="text", description="field or column that holds the text, or a conversation (a list of messages)"
@@ -32,6 +37,14 @@ class Source(Table):
     split: Literal["hash", "train", "heldout"] = Field(
         default="hash", description="hash: held out by document hash; train or heldout: all of it"
     )
+
+    @model_validator(mode="after")
+    def _lies_somewhere(self) -> Self:
+        if bool(self.path) == bool(self.url):
+            raise ValueError(f"source {self.name!r}: give either path or url")
+        if self.url and "://" not in self.url:
+            raise ValueError(f"source {self.name!r}: url = {self.url!r} has no protocol such as s3://")
+        return self
 
 
 class EvaluationSet(Table):
@@ -91,6 +104,9 @@ class Corpus(Table):
     )
     personal_data: Literal["mask", "drop", "keep"] = Field(
         default="mask", description="what is done with e-mail addresses, numbers of accounts, cards, phones and persons"
+    )
+    own_contacts: list[str] = Field(
+        default=[], description="addresses and numbers of your own, which everybody may know: they are not masked"
     )
     filter: bool = Field(default=True, description="whether lists, tables, repetitions and the like are taken out")
     near_duplicates: NearDuplicates = NearDuplicates()

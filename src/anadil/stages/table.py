@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from anadil import hub
-from anadil.corpus.files import source_files, text_files
+from anadil.corpus.files import source_files, source_root, text_files
 from anadil.errors import UserError
 from anadil.languages import language_key, profile_source
 from anadil.recipe import Recipe
@@ -17,7 +17,7 @@ def _corpus_files(recipe: Recipe) -> dict[str, Path]:
     languages = {recipe.language, *(source.language for source in recipe.corpus.sources)}
     files = {f"profile {language_key(code)}": profile_source(code) for code in sorted(languages)}
     for source in recipe.corpus.sources:
-        files |= {f"{source.name}/{_below(path, source.path)}": path for path in source_files(source)}
+        files |= {f"{source.name}/{_below(path, source_root(source))}": path for path in source_files(source)}
     for table in recipe.corpus.contamination:
         files[f"contamination {table.name}"] = _existing(table.path, "corpus.contamination.path")
     return files
