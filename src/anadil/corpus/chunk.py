@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from anadil import durable
 from anadil.corpus.account import Account, Count
@@ -24,8 +25,8 @@ from anadil.corpus.personal_data import Finder, Span, mask
 from anadil.corpus.quality import figures
 from anadil.corpus.read import Chunk, Document, documents
 from anadil.corpus.repair import BEYOND_REPAIR, Repairer
-from anadil.corpus.sketch import band_keys
-from anadil.corpus.words import words_of
+from anadil.corpus.sketch import BANDS, band_keys
+from anadil.corpus.words import Words, words_of
 from anadil.errors import UserError
 from anadil.languages import language_key, load_profile
 from anadil.recipe import Corpus, Source
@@ -217,14 +218,11 @@ def _write(batch: _Batch, folder: Path, overlaps: Overlaps, cleaner: Cleaner, co
     texts = [piece.text for piece in batch.pieces]
     folded = [cleaner.profile.fold_for_comparison(text) for text in texts]
     words = words_of(folded)
-    ngrams, starts = words.ngrams(corpus.near_duplicates.ngram)
-    np.save(folder / "keys.npy", np.ascontiguousarray(band_keys(ngrams, starts).T))
-    np.save(folder / "ngrams.npy", (ngrams >> np.uint64(32)).astype(np.uint32))
-    np.save(folder / "ngram_starts.npy", starts)
+    sizes = np.array([[piece.size.bytes, piece.size.words] for piece in batch.pieces], np.int64).reshape(-1, 2)
+    _write_ngrams(words, sizes[:, 1] >= corpus.near_duplicates.min_words, corpus.near_duplicates.ngram, folder)
     np.save(folder / "figures.npy", figures(texts, words))
     hashes = np.frombuffer(b"".join(map(text_hash, texts)), ">u8").reshape(-1, 2).astype(np.uint64)
     np.save(folder / "hashes.npy", hashes)
-    sizes = np.array([[piece.size.bytes, piece.size.words] for piece in batch.pieces], np.int64).reshape(-1, 2)
     np.save(folder / "sizes.npy", sizes)
     np.save(folder / "contaminated.npy", overlaps.items(words))
     _write_paragraphs(texts, folder, corpus.repeated_paragraph_words)
@@ -235,6 +233,18 @@ def _write(batch: _Batch, folder: Path, overlaps: Overlaps, cleaner: Cleaner, co
     pq.write_table(pa.Table.from_pylist(batch.rejected, schema=REJECTED), folder / "rejected.parquet")
     facts = batch.account.as_dict() | {"samples": batch.samples}
     (folder / "account.json").write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
+
+
+def _write_ngrams(words: Words, compared: NDArray[np.bool_], length: int, folder: Path) -> None:
+    """n-grams and band keys of the texts that are long enough to be compared; the others have none."""
+    ngrams, starts = words.only(compared).ngrams(length)
+    counts = np.zeros(len(compared), np.int64)
+    counts[compared] = np.diff(starts)
+    keys = np.zeros((BANDS, len(compared)), np.uint64)
+    keys[:, compared] = band_keys(ngrams, starts).T
+    np.save(folder / "keys.npy", keys)
+    np.save(folder / "ngrams.npy", (ngrams >> np.uint64(32)).astype(np.uint32))
+    np.save(folder / "ngram_starts.npy", np.concatenate([[0], np.cumsum(counts)]))
 
 
 def _write_paragraphs(texts: list[str], folder: Path, least_words: int) -> None:
