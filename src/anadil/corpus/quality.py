@@ -78,7 +78,7 @@ def _lines(text: str) -> tuple[float, float, float]:
     repeated = sum(map(len, lines)) - sum(map(len, set(lines)))
     items = sum(line.startswith(_BULLETS) for line in lines)
     unfinished = sum(line.endswith(("...", "…")) for line in lines)
-    return repeated / max(1, len(text)), items / len(lines), unfinished / len(lines)
+    return repeated / max(1, len(text)), items / max(1, len(lines)), unfinished / max(1, len(lines))
 
 
 def _most_frequent_share(words: Words, length: int) -> NDArray[np.float32]:
