@@ -9,6 +9,8 @@ from anadil.corpus.store import Store
 Numbers = NDArray[np.int64]
 NONE = -1
 _PAIRS_AT_ONCE = 4096
+_REMEMBERED = 2_000_000
+"""Pairs found not to be alike that are not compared again where the next bands propose them; all would be gigabytes."""
 
 
 def exact_copies(hashes: NDArray[np.uint64], rank: Numbers, alive: NDArray[np.bool_]) -> Numbers:
@@ -37,7 +39,7 @@ def near_copies(
     for band in range(BANDS):
         pairs = _candidates(store.keys(band), rank, alive)
         codes = pairs[:, 0] * len(rank) + pairs[:, 1]
-        new = ~np.isin(codes, refused, assume_unique=False)
+        new = ~np.isin(codes, refused)
         pairs, codes = pairs[new], codes[new]
         measured = jaccard(store, pairs)
         enough = measured >= similarity
@@ -45,7 +47,7 @@ def near_copies(
             if found[second] == NONE:
                 found[second], shares[second] = first, share
         alive[pairs[enough, 1]] = False
-        refused = np.union1d(refused, codes[~enough])
+        refused = np.concatenate([codes[~enough], refused])[:_REMEMBERED]
     store.close()
     return _roots(found), shares
 
@@ -57,10 +59,10 @@ def _candidates(keys: NDArray[np.uint64], rank: Numbers, alive: NDArray[np.bool_
     same = np.append(False, keys[order[1:]] == keys[order[:-1]])
     places = np.flatnonzero(same)
     heads = np.maximum.accumulate(np.where(same, 0, np.arange(len(order))))
-    pairs = np.concatenate(
-        [np.stack([order[heads[places]], order[places]], 1), np.stack([order[places - 1], order[places]], 1)]
-    )
-    return np.unique(pairs, axis=0) if len(pairs) else pairs.reshape(0, 2)
+    firsts, befores, seconds = order[heads[places]], order[places - 1], order[places]
+    others = np.flatnonzero(befores != firsts)
+    pairs = [np.stack([firsts, seconds], axis=1), np.stack([befores[others], seconds[others]], axis=1)]
+    return np.concatenate(pairs)
 
 
 def jaccard(store: Store, pairs: Numbers) -> NDArray[np.float32]:
