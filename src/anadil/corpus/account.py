@@ -7,7 +7,7 @@ from typing import Any
 
 KEPT = ("train", "heldout")
 STEPS: dict[str, tuple[str, ...]] = {
-    "repair": ("empty", "broken", "too_long"),
+    "repair": ("empty", "broken"),
     "length": ("too_short",),
     "language": ("wrong_script", "wrong_language"),
     "personal_data": ("personal_data",),

@@ -9,7 +9,6 @@ import ftfy
 from anadil.corpus.letters import Joiner
 from anadil.languages import LanguageProfile
 
-REPAIRS = ("line_ends", "nfc", "mojibake", "invisible", "look_alikes", "split_letters", "boilerplate")
 _MOJIBAKE = re.compile(
     "[ÂÃÄÅÆÉÐÑ][\u0080-\u00bf\u0152-\u0161\u0178-\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]|â[€‚„†]"
 )

@@ -26,7 +26,6 @@ GROUPS = {
 REASONS = {
     "empty": "nothing in it",
     "broken": "letters lost or words taken apart, beyond repair",
-    "too_long": "too long",
     "too_short": "too few words",
     "wrong_script": "in another script",
     "wrong_language": "in another language",
