@@ -1,11 +1,13 @@
 """`corpus inspect`, `trace` and the data card, on a run of the small road."""
 
 import json
+import random
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from anadil.commands.inspect_corpus import inspect
+from anadil.commands.inspect_corpus import _drawn, inspect
 from anadil.commands.trace import trace, traces
 from anadil.context import Context
 from anadil.corpus.account import Account
@@ -92,3 +94,11 @@ def test_names_in_the_card_are_escaped(folder: Path) -> None:
     accounts, listed = (json.loads((corpus / name).read_bytes()) for name in ("accounting.json", "sources.json"))
     listed["sources"][0]["licence"] = "<script>alert(1)</script>"
     assert "<script>" not in render(accounts, listed)
+
+
+def test_documents_are_drawn_evenly_and_all_are_counted() -> None:
+    rows = [({"id": number}, "") for number in range(10)]
+    drawn = Counter(row["id"] for seed in range(2000) for row, _ in _drawn(iter(rows), 3, random.Random(seed))[1])
+    assert all(500 < count < 700 for count in drawn.values())  # 600 of 2,000, five standard deviations either way
+    assert _drawn(iter(rows), 20, random.Random(1))[0] == 10
+    assert _drawn(iter([]), 3, random.Random(1)) == (0, [])

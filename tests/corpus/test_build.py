@@ -16,7 +16,7 @@ from tests.roads import dirty_texts, make_texts, write_jsonl, write_road, write_
 
 from anadil.artifact import Hashes
 from anadil.corpus import build as building
-from anadil.corpus.account import KEPT, Account
+from anadil.corpus.account import KEPT, Account, Count
 from anadil.corpus.build import build, sources, texts
 from anadil.corpus.repair import normalise
 from anadil.errors import Interrupted, UserError
@@ -87,11 +87,11 @@ def test_a_source_can_be_all_of_one_split(tmp_path: Path, split: str) -> None:
 def test_an_account_closes_or_says_that_it_does_not(documents: list[tuple], changes: list[tuple]) -> None:
     account = Account()
     for verdict, size, words in documents:
-        account.read.add(1, size, words)
-        account.by_verdict[verdict].add(1, size, words)
+        account.read.add(Count(1, size, words))
+        account.by_verdict[verdict].add(Count(1, size, words))
     for step, size, words in changes:
-        account.changes[step]["reason"].add(1, size, words)
-        account.by_verdict["train"].add(0, size, words)
+        account.changes[step]["reason"].add(Count(1, size, words))
+        account.by_verdict["train"].add(Count(0, size, words))
     assert account.closes()
     assert Account.from_dict(json.loads(json.dumps(account.as_dict()))).as_dict() == account.as_dict()
     *_, (_, _, _, _, left) = account.steps()
@@ -273,6 +273,17 @@ def test_personal_data_is_masked_dropped_or_kept_also_in_what_is_rejected(tmp_pa
     assert ("mail.az" in written) == ("123 45 67" in written) == (action == "keep")
     assert account.found == ({"email": 1, "phone": 1} if action == "mask" else {})
     assert account.by_verdict["personal_data"].documents == (action == "drop")
+
+
+@pytest.mark.parametrize("shift", range(0, 24, 3))
+def test_a_sample_of_a_repair_shows_no_part_of_a_number(tmp_path: Path, shift: int) -> None:
+    """The sample is cut out around the repair, wherever that cuts."""
+    card = "4169 7388 5239 1238"
+    text = f"{card} {'söz ' * 10}{'x' * shift} yum\u00adşaq {'söz ' * 10}{'x' * shift} {card} son sözlər də var"
+    built_texts(tmp_path, [text, *make_texts("az", 20, 3)])
+    (sample,) = json.loads((tmp_path / "out/samples/a.json").read_bytes())
+    assert sample["kind"] == "invisible"
+    assert not any(digit in sample["before"] + sample["after"] for digit in "0123456789")
 
 
 def test_nothing_left_says_why(tmp_path: Path) -> None:

@@ -74,7 +74,6 @@ def test_a_table_without_the_column_lists_its_columns(tmp_path: Path, name: str)
 
 
 def test_a_page_gives_its_text_and_not_its_menu(tmp_path: Path) -> None:
-    pytest.importorskip("trafilatura")
     story = " ".join(["Bu məqalə kəndin tarixindən və adamlarından danışır."] * 8)
     menu = "<nav><ul><li><a href='/'>Ana səhifə</a></li><li><a href='/x'>Əlaqə</a></li></ul></nav>"
     page = (
@@ -88,7 +87,6 @@ def test_a_page_gives_its_text_and_not_its_menu(tmp_path: Path) -> None:
 
 
 def test_a_pdf_gives_its_text_and_a_locked_one_is_named(tmp_path: Path) -> None:
-    pytest.importorskip("pypdfium2")
     (tmp_path / "a.pdf").write_bytes(pdf("Salam, bu bir sinaqdir."))
     (tmp_path / "b.pdf").write_bytes(pdf("Gizli.", locked=True))
     (tmp_path / "c.pdf").write_bytes(b"%PDF-1.4 and nothing more")

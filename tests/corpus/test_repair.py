@@ -25,7 +25,7 @@ def repaired(text: str) -> tuple[str, list[str]]:
 @pytest.mark.parametrize(
     ("broken", "whole", "name"),
     [
-        ("Əla bir gün idi.".encode().decode("cp1252", "replace"), None, "mojibake"),
+        ("kəndə gedən yol".encode().decode("cp1252"), "kəndə gedən yol", "mojibake"),
         (unicodedata.normalize("NFD", "Şəki gözəldir"), "Şəki gözəldir", "nfc"),
         ("sö\u00adz\u200blər\u00a0və", "sözlər və", "invisible"),
         ("mәktәbdә анa dili сavab", "məktəbdə анa dili cavab", "look_alikes"),
@@ -34,10 +34,10 @@ def repaired(text: str) -> tuple[str, list[str]]:
         ("bir\r\niki  \rüç", "bir\niki\nüç", "line_ends"),
     ],
 )
-def test_each_repair(broken: str, whole: str | None, name: str) -> None:
+def test_each_repair(broken: str, whole: str, name: str) -> None:
     fixed, names = repaired(broken)
     assert name in names
-    assert whole is None or fixed == whole
+    assert fixed == whole
 
 
 @pytest.mark.parametrize("text", SENTENCES[:60])
@@ -50,7 +50,7 @@ def test_text_read_in_the_wrong_encoding_comes_back(text: str) -> None:
 
 
 def test_words_taken_apart_come_together() -> None:
-    """What a PDF program does to ə, ş and ğ: nine of ten sentences come back whole, and nearly all words."""
+    """What a PDF program does to ə, ş and ğ: four of five sentences come back whole, 97 of 100 words."""
     whole = words = right = 0
     for sentence in SENTENCES:
         broken = "".join(f" {letter} " if letter in "əşğ" else letter for letter in sentence).replace("  ", " ").strip()
@@ -58,11 +58,8 @@ def test_words_taken_apart_come_together() -> None:
         whole += fixed == sentence
         words += len(sentence.split())
         right += len(set(sentence.split()) & set(fixed.split()))
-    assert whole / len(SENTENCES) >= WHOLE
-    assert right / words >= WORDS
-
-
-WHOLE, WORDS = 0.5, 0.9
+    assert whole / len(SENTENCES) >= 0.8
+    assert right / words >= 0.97
 
 
 @pytest.mark.parametrize("text", SENTENCES)

@@ -419,6 +419,31 @@ def test_mlflow_gets_each_step_once_however_often_the_run_is_resumed(
     assert len(client.search_runs([experiment.experiment_id])) == 2
 
 
+def test_an_mlflow_that_goes_away_does_not_stop_the_training_and_gets_everything_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlflow import MlflowClient
+    from mlflow.exceptions import MlflowException
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr("anadil.train.board.EVERY_SECONDS", 0.0)
+    send, tries = MlflowClient.log_batch, list[int]()
+
+    def often_gone(self: MlflowClient, run_id: str, metrics: list[object]) -> None:
+        tries.append(len(metrics))
+        if len(tries) == 2:
+            raise MlflowException("connection refused\nand more")
+        send(self, run_id, metrics=metrics)
+
+    monkeypatch.setattr(MlflowClient, "log_batch", often_gone)
+    _, state = run(tmp_path / "mine" / "pretrain", report_to=("mlflow",))
+    assert state.step == STEPS
+    assert len(tries) == 3  # the second failed, and the next try was at the end: a minute had not gone by
+    client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'mine/mlflow.db'}")
+    (one,) = client.search_runs([client.get_experiment_by_name("mine").experiment_id])
+    assert [metric.step for metric in client.get_metric_history(one.info.run_id, "loss")] == [1, 2, 3, 4, 5, 6]
+
+
 @pytest.mark.parametrize("uri", ["sqlite:////proc/no/mlflow.db", "http://127.0.0.1:9"])
 def test_an_mlflow_that_does_not_answer_is_refused_before_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str

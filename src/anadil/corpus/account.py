@@ -30,11 +30,15 @@ class Count:
     bytes: int = 0
     words: int = 0
 
-    def add(self, documents: int, size: int, words: int) -> None:
+    def add(self, other: "Count") -> None:
         """Count so much more."""
-        self.documents += documents
-        self.bytes += size
-        self.words += words
+        self.documents += other.documents
+        self.bytes += other.bytes
+        self.words += other.words
+
+    def change_to(self, after: "Count") -> "Count":
+        """What one document of this size gains by having that one."""
+        return Count(1, after.bytes - self.bytes, after.words - self.words)
 
     @classmethod
     def of(cls, text: str) -> "Count":
@@ -60,12 +64,12 @@ class Account:
 
     def add(self, other: "Account") -> None:
         """Count in what another counted."""
-        self.read.add(*vars(other.read).values())
+        self.read.add(other.read)
         for step, reasons in other.changes.items():
             for reason, count in reasons.items():
-                self.changes[step][reason].add(*vars(count).values())
+                self.changes[step][reason].add(count)
         for verdict, count in other.by_verdict.items():
-            self.by_verdict[verdict].add(*vars(count).values())
+            self.by_verdict[verdict].add(count)
         self.unreadable += other.unreadable
         self.found += other.found
 
@@ -79,7 +83,7 @@ class Account:
 
     def steps(self) -> Iterable[tuple[str, Count, dict[str, Count], dict[str, Count], Count]]:
         """Of each step: name, what came to it, what it removed by verdict, what it changed by reason, what left it."""
-        came = Count(*vars(self.read).values())
+        came = self.read
         for step, verdicts in STEPS.items():
             removed = {v: self.by_verdict[v] for v in verdicts if v not in KEPT and v in self.by_verdict}
             changed = dict(self.changes.get(step, {}))

@@ -128,7 +128,7 @@ class Cleaner:
         piece = _Piece(document.id, document.text, "{}", Count.of(document.text))
         if document.meta:
             piece.meta = _META.encode(document.meta)
-        batch.account.read.add(*vars(piece.size).values())
+        batch.account.read.add(piece.size)
         beyond_repair = "\ufffd" in document.text
         for name, fixed in self._repairer.repair(document.text):
             if name == BEYOND_REPAIR:
@@ -180,7 +180,7 @@ class Cleaner:
 
     def _reject(self, piece: _Piece, verdict: str, detail: str, batch: _Batch) -> None:
         """Out, personal data masked all the same; its size is that before."""
-        batch.account.by_verdict[verdict].add(*vars(piece.size).values())
+        batch.account.by_verdict[verdict].add(piece.size)
         masked = _Piece(piece.id, self._masked(piece.text), self._masked(piece.meta), piece.size)
         batch.rejected.append(self.row(masked) | {"reason": verdict, "detail": detail})
 
@@ -196,13 +196,12 @@ class Cleaner:
 
     def _change(self, piece: _Piece, after: str, step: str, reason: str, batch: _Batch) -> None:
         size = Count.of(after)
-        delta = size.bytes - piece.size.bytes, size.words - piece.size.words
-        batch.account.changes[step][reason].add(1, *delta)
+        batch.account.changes[step][reason].add(piece.size.change_to(size))
         piece.text, piece.size = after, size
 
     def _show(self, name: str, piece: _Piece, after: str, batch: _Batch) -> None:
         if sum(sample["kind"] == name for sample in batch.samples) < SAMPLES:
-            old, new = (self._masked(part) for part in _around(piece.text, after))
+            old, new = _around(self._masked(piece.text), self._masked(after))  # cut first, half a number would show
             batch.samples.append({"kind": name, "id": piece.id, "before": old, "after": new})
 
 

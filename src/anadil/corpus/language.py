@@ -163,6 +163,7 @@ def load_detector() -> Detector:
     with resources.as_file(resources.files("anadil.languages") / "detector.npz") as path, np.load(path) as stored:
         table = stored["weights"].astype(np.float32) * stored["scale"]
         names, bias = [str(name) for name in stored["classes"]], stored["bias"]
+    # one table for both classifiers: "=az" is the column that tells Azerbaijani from all others
     own = {name.removeprefix("="): number for number, name in enumerate(names) if name.startswith("=")}
     count = len(names) - len(own)
     return Detector(

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -48,17 +50,16 @@ class Store:
         found: dict[str, Any] = json.loads((self.folders[chunk] / "account.json").read_bytes())
         return found
 
-    def ids(self, documents: NDArray[np.int64]) -> dict[int, str]:
-        """Source and id of some documents, as `source/id`."""
-        found: dict[int, str] = {}
-        wanted = np.unique(documents)
-        for chunk in np.unique(np.searchsorted(self.starts, wanted, side="right") - 1).tolist():
-            begin, end = self.starts[chunk], self.starts[chunk + 1]
-            table = pq.read_table(self.folders[chunk] / "kept.parquet", columns=["id", "source"])
-            here = wanted[(wanted >= begin) & (wanted < end)]
-            rows = table.take(here - begin).to_pylist()
-            found |= {n: f"{row['source']}/{row['id']}" for n, row in zip(here.tolist(), rows, strict=True)}
-        return found
+    def names(self, documents: NDArray[np.int64]) -> pa.Array:
+        """Source and id, as `source/id`, of some documents, which are sorted; each chunk is read once."""
+        parts = [pa.array([], pa.string())]
+        cuts = np.searchsorted(documents, self.starts)
+        for chunk in np.flatnonzero(np.diff(cuts)).tolist():
+            table = pq.read_table(self.folders[chunk] / "kept.parquet", columns=["source", "id"])
+            here = table.take(pa.array(documents[cuts[chunk] : cuts[chunk + 1]] - self.starts[chunk]))
+            named = pc.binary_join_element_wise(here["source"], here["id"], "/")
+            parts.append(named.combine_chunks())
+        return pa.concat_arrays(parts)
 
     @cached_property
     def _ngram_starts(self) -> list[NDArray[np.int64]]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from anadil import durable
 from anadil.corpus.account import Account, Count
 from anadil.corpus.chunk import REJECTED, SCHEMA
 from anadil.corpus.decide import VERDICTS, Decisions
-from anadil.corpus.duplicates import NONE
+from anadil.corpus.duplicates import NONE, Numbers
 from anadil.corpus.hashing import text_hash
 from anadil.corpus.store import Store
 from anadil.recipe import Source
@@ -53,10 +54,10 @@ class Writer:
                 for name, writer in (("train", train), ("heldout", heldout)):
                     chosen = (reasons == "") & (splits == name)
                     writer.write_table(table.filter(pa.array(chosen)))
-                    account.by_verdict[name].add(*_sizes(table, chosen))
+                    account.by_verdict[name].add(_sizes(table, chosen))
                 out = reasons != ""
                 for reason in np.unique(reasons[out]).tolist():
-                    account.by_verdict[reason].add(*_sizes(table, reasons == reason))
+                    account.by_verdict[reason].add(_sizes(table, reasons == reason))
                 kept = table.filter(pa.array(out)).append_column("reason", pa.array(reasons[out], pa.string()))
                 rejected.write_table(kept.append_column("detail", pa.array(details[out], pa.string())))
         rows = sorted(samples, key=lambda sample: (sample["kind"], text_hash(sample["after"])))
@@ -81,9 +82,8 @@ class Writer:
                     texts.pop(row)
                     reasons[row] = "repeated_elsewhere"
                 else:
-                    old, new = Count.of(before), Count.of(after)
-                    delta = new.bytes - old.bytes, new.words - old.words
-                    account.changes["duplicates"]["repeated_paragraphs"].add(1, *delta)
+                    change = Count.of(before).change_to(Count.of(after))
+                    account.changes["duplicates"]["repeated_paragraphs"].add(change)
         if texts:
             column = [texts.get(row, text) for row, text in enumerate(table["text"].to_pylist())]
             table = table.set_column(table.schema.get_field_index("text"), "text", pa.array(column, pa.string()))
@@ -91,24 +91,28 @@ class Writer:
 
     def _explain(self, begin: int, end: int, reasons: Any, details: Any) -> None:
         copies = np.flatnonzero(self.decisions.copy_of[begin:end] != NONE)
-        originals = self.decisions.copy_of[begin:end][copies]
-        ids = self.store.ids(originals) if len(copies) else {}
-        for row, original in zip(copies.tolist(), originals.tolist(), strict=True):
+        originals, names = self._originals
+        places = np.searchsorted(originals, self.decisions.copy_of[begin:end][copies])
+        for row, name in zip(copies.tolist(), names.take(pa.array(places)).to_pylist(), strict=True):
             share = float(self.decisions.similarity[begin + row])
-            details[row] = ids[original] + (f" ({share:.2f})" if reasons[row] == "near_duplicate" else "")
+            details[row] = name + (f" ({share:.2f})" if reasons[row] == "near_duplicate" else "")
         for row in np.flatnonzero(reasons == "contaminated").tolist():
             details[row] = self.items[int(self.decisions.contaminated[begin + row])]
+
+    @cached_property
+    def _originals(self) -> tuple[Numbers, pa.Array]:
+        """The documents that others are copies of, sorted, and their names: read once, for copies are far apart."""
+        numbers = np.unique(self.decisions.copy_of[self.decisions.copy_of != NONE])
+        return numbers, self.store.names(numbers)
 
     def _splits(self, chunk: int, table: pa.Table, source: Source) -> Any:
         """Whether a text is held out depends on its hash alone: it stays so when files are added, moved, reordered."""
         if source.split != "hash":
             return np.full(table.num_rows, source.split, dtype=object)
         hashes = np.load(self.store.folders[chunk] / "hashes.npy")[:, 0].copy()
-        begin = int(self.store.starts[chunk])
-        for row in (
-            document - begin for document in range(begin, begin + len(hashes)) if document in self.decisions.cuts
-        ):
-            hashes[row] = int.from_bytes(text_hash(str(table["text"][row]))[:8], "big")
+        for row, document in enumerate(range(*self.store.starts[chunk : chunk + 2].tolist())):
+            if document in self.decisions.cuts:  # it is another text now
+                hashes[row] = int.from_bytes(text_hash(str(table["text"][row]))[:8], "big")
         return np.where(hashes.astype(np.float64) < self.heldout_share * 2**64, "heldout", "train").astype(object)
 
 
@@ -117,10 +121,10 @@ def _without(text: str, lines: list[int]) -> str:
     return "\n".join(line for place, line in enumerate(text.split("\n")) if place not in gone).strip()
 
 
-def _sizes(table: pa.Table, chosen: Any) -> tuple[int, int, int]:
+def _sizes(table: pa.Table, chosen: Any) -> Count:
     texts = table["text"].filter(pa.array(chosen))
     size = pc.sum(pc.binary_length(texts)).as_py() or 0
-    return len(texts), size, sum(len(text.split()) for text in texts.to_pylist())
+    return Count(len(texts), size, sum(len(text.split()) for text in texts.to_pylist()))
 
 
 def _few_of_each(samples: list[dict[str, str]]) -> list[dict[str, str]]:

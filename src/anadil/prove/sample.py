@@ -73,7 +73,7 @@ def _copy_split(source: Path, out: Path, share: float) -> dict[str, int]:
         for rows in _rows(source):
             kept = [row for row in rows if _place(row["text"]) < share]
             for row in kept:
-                count.add(*vars(Count.of(row["text"])).values())
+                count.add(Count.of(row["text"]))
             if kept:
                 writer.write_table(pa.Table.from_pylist(kept, schema=SCHEMA))
     return vars(count)

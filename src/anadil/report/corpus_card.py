@@ -77,7 +77,7 @@ class Row:
         """What is for training and held out."""
         found = Count()
         for split in KEPT:
-            found.add(*vars(self.account.by_verdict[split]).values())
+            found.add(self.account.by_verdict[split])
         return found
 
     def parts(self) -> list[tuple[str, int, float]]:
@@ -113,7 +113,7 @@ def render(accounts: Mapping[str, Any], listed: Mapping[str, Any]) -> str:
         total.add(row.account)
     kept = Count()
     for row in rows:
-        kept.add(*vars(row.kept).values())
+        kept.add(row.kept)
     words = sum(row.epoch_words for row in rows)
     return (
         environment(count=number)

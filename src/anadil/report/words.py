@@ -19,6 +19,7 @@ WORDS: dict[str, str] = {
     "kept_dialogues": "dialogues kept",
     "kept_tokens": "tokens kept",
     "learned_tokens_per_epoch": "tokens learned in one epoch",
+    "masked_personal_data": "personal data masked",
     "new_rows": "new rows",
     "new_tokens": "new tokens",
     "parameters": "parameters",

@@ -30,7 +30,7 @@ def run(recipe: Recipe, inputs: dict[str, Path], out: Path, context: Context) ->
     metrics: dict[str, float] = {
         "read_documents": sum(account.read.documents for account in accounts.values()),
         "rejected_documents": sum(_documents(account, rejected=True) for account in accounts.values()),
-        "masked_items": sum(sum(account.found.values()) for account in accounts.values()),
+        "masked_personal_data": sum(sum(account.found.values()) for account in accounts.values()),
     }
     for side, some in sides.items():
         metrics[f"{side}_train_words"] = sum(account.by_verdict["train"].words for account in some)

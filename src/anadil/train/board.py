@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from anadil.errors import UserError
+from anadil.progress import Progress
 
 NOT_CURVES = ("step", "tokens", "seconds")
 EVERY_SECONDS = 5.0
+AT_ONCE = 1000
+"""Figures that an MLflow server takes."""
 
 
 class Board(Protocol):
@@ -22,16 +25,16 @@ class Board(Protocol):
         """Bring everything to where it is kept."""
 
 
-def open_boards(names: Sequence[str], out: Path, step: int) -> list[Board]:
+def open_boards(names: Sequence[str], out: Path, step: int, progress: Progress) -> list[Board]:
     """The boards named, for a run that has done `step` updates. UserError where one is not installed or not reached."""
-    kinds: dict[str, Callable[[Path, int], Board]] = {"tensorboard": TensorBoard, "mlflow": MLflow}
-    return [kinds[name](out, step) for name in names]
+    kinds: dict[str, Callable[[Path, int, Progress], Board]] = {"tensorboard": TensorBoard, "mlflow": MLflow}
+    return [kinds[name](out, step, progress) for name in names]
 
 
 class TensorBoard:
     """Curves in `<run>/tensorboard/<stage>`. A resumed run hides what was written after `step`."""
 
-    def __init__(self, out: Path, step: int):
+    def __init__(self, out: Path, step: int, progress: Progress):
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as missing:
@@ -53,14 +56,15 @@ class MLflow:
     steps done again are those written already, and MLflow cannot take a value back.
     """
 
-    def __init__(self, out: Path, step: int):
+    def __init__(self, out: Path, step: int, progress: Progress):
         try:
             from mlflow import MlflowClient
             from mlflow.entities import Metric
             from mlflow.exceptions import MlflowException
         except ImportError as missing:
             raise _not_installed("mlflow", "mlflow") from missing
-        self._metric, self._waiting, self._since = Metric, list[Any](), time.monotonic()
+        self._metric, self._error, self._progress = Metric, MlflowException, progress
+        self._waiting, self._since, self._pause = list[Any](), time.monotonic(), EVERY_SECONDS
         uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(out.parent / 'mlflow.db').resolve()}"
         try:
             self._client: Any = MlflowClient(tracking_uri=uri)
@@ -85,13 +89,20 @@ class MLflow:
             return
         now = int(time.time() * 1000)
         self._waiting += [self._metric(name, float(value), now, row["step"]) for name, value in _curves(row).items()]
-        if time.monotonic() - self._since > EVERY_SECONDS:
+        if time.monotonic() - self._since > self._pause:
             self._send()
 
     def _send(self) -> None:
-        for start in range(0, len(self._waiting), 1000):  # what a server takes at once
-            self._client.log_batch(self._run, metrics=self._waiting[start : start + 1000])
-        self._waiting, self._since = [], time.monotonic()
+        """A server that is gone does not stop the training: what it missed is sent later, and is in the log anyway."""
+        try:
+            while self._waiting:
+                self._client.log_batch(self._run, metrics=self._waiting[:AT_ONCE])
+                del self._waiting[:AT_ONCE]
+            self._pause = EVERY_SECONDS
+        except (self._error, OSError) as error:
+            self._pause = max(60.0, 2 * self._pause)  # each try waits for minutes itself
+            self._progress.line(f"  MLflow took {len(self._waiting)} figures not: {str(error).splitlines()[0]}")
+        self._since = time.monotonic()
 
     def close(self) -> None:
         self._send()

@@ -203,7 +203,7 @@ class Log:
 
     def __init__(self, out: Path, context: Context, step: int):
         self._out, self._writes = out, ranks.world()[0] == 0
-        self._boards = open_boards(context.report_to, out, step) if self._writes else []
+        self._boards = open_boards(context.report_to, out, step, context.progress) if self._writes else []
 
     def write(self, row: dict[str, Any]) -> None:
         """Append a line."""
