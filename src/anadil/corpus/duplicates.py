@@ -1,5 +1,7 @@
 """Copies among the documents of a whole corpus: whole, in other words, and of paragraphs."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,12 +19,28 @@ def exact_copies(hashes: NDArray[np.uint64], rank: Numbers, alive: NDArray[np.bo
     """For each document that has an equal one of a lower rank the lowest of them, else -1. `hashes` [D, 2]."""
     found = np.full(len(rank), NONE, np.int64)
     some = np.flatnonzero(alive)
+    some = some[_met_again(hashes[some, 0])]
     order = some[np.lexsort((rank[some], hashes[some, 1], hashes[some, 0]))]
     equal = (hashes[order[1:]] == hashes[order[:-1]]).all(1)
-    heads = order[np.maximum.accumulate(np.where(np.append(False, equal), 0, np.arange(len(order))))]
+    heads = order[_heads(np.append(False, equal)[: len(order)])]
     copies = heads != order
     found[order[copies]] = heads[copies]
     return found
+
+
+def _met_again(values: NDArray[np.uint64]) -> Numbers:
+    """Places of the values that stand there more than once: few, so that what is done with them takes little memory."""
+    order = np.argsort(values)
+    ordered = values[order]
+    same = ordered[1:] == ordered[:-1]
+    again: Numbers = order[(np.append(False, same) | np.append(same, False))[: len(order)]]
+    return again
+
+
+def _heads(same: NDArray[np.bool_]) -> Numbers:
+    """Of each place that of the first of its run; `same` says which are like the one before them."""
+    heads: Numbers = np.maximum.accumulate(np.where(same, 0, np.arange(len(same))))
+    return heads
 
 
 def near_copies(
@@ -43,10 +61,9 @@ def near_copies(
         pairs, codes = pairs[new], codes[new]
         measured = jaccard(store, pairs)
         enough = measured >= similarity
-        for (first, second), share in zip(pairs[enough].tolist(), measured[enough].tolist(), strict=True):
-            if found[second] == NONE:
-                found[second], shares[second] = first, share
-        alive[pairs[enough, 1]] = False
+        copies, at = np.unique(pairs[enough, 1], return_index=True)
+        found[copies], shares[copies] = pairs[enough, 0][at], measured[enough][at]
+        alive[copies] = False
         refused = np.concatenate([codes[~enough], refused])[:_REMEMBERED]
     store.close()
     return _roots(found), shares
@@ -55,10 +72,10 @@ def near_copies(
 def _candidates(keys: NDArray[np.uint64], rank: Numbers, alive: NDArray[np.bool_]) -> Numbers:
     """Pairs (of lower rank, of higher rank), [P, 2], each once."""
     some = np.flatnonzero(alive)
+    some = some[_met_again(keys[some])]
     order = some[np.lexsort((rank[some], keys[some]))]
-    same = np.append(False, keys[order[1:]] == keys[order[:-1]])
-    places = np.flatnonzero(same)
-    heads = np.maximum.accumulate(np.where(same, 0, np.arange(len(order))))
+    same = np.append(False, keys[order[1:]] == keys[order[:-1]])[: len(order)]
+    places, heads = np.flatnonzero(same), _heads(same)
     firsts, befores, seconds = order[heads[places]], order[places - 1], order[places]
     others = np.flatnonzero(befores != firsts)
     pairs = [np.stack([firsts, seconds], axis=1), np.stack([befores[others], seconds[others]], axis=1)]
@@ -100,19 +117,29 @@ def _roots(found: Numbers) -> Numbers:
 
 def repeated_paragraphs(store: Store, rank: Numbers, alive: NDArray[np.bool_]) -> dict[int, list[int]]:
     """Of each document the lines that a document of a lower rank has, or itself further up, at most once each."""
-    hashes, owners, places = [], [], []
-    for folder, start in zip(store.folders, store.starts.tolist(), strict=False):
-        owner, place = np.load(folder / "paragraph_places.npy")
-        here = alive[start + owner]
-        hashes.append(np.load(folder / "paragraphs.npy")[here])
-        owners.append(start + owner[here].astype(np.int64))
-        places.append(place[here])
-    if not hashes:
-        return {}
-    hash_, owner, place = np.concatenate(hashes), np.concatenate(owners), np.concatenate(places)
-    order = np.lexsort((place, rank[owner], hash_))
-    again = order[np.flatnonzero(hash_[order][1:] == hash_[order][:-1]) + 1]
+    hashes = np.concatenate([np.zeros(0, np.uint64), *(hash_ for hash_, _, _ in _paragraphs(store, alive))])
+    again, begin = np.sort(_met_again(hashes)), 0
+    hashes, owners, lines = hashes[again], [np.zeros(0, np.int64)], [np.zeros(0, np.int32)]
+    for hash_, owner, line in _paragraphs(store, alive):  # once more, for where those few are
+        here = again[slice(*np.searchsorted(again, [begin, begin + len(hash_)]))] - begin
+        owners.append(owner[here])
+        lines.append(line[here])
+        begin += len(hash_)
+    owner, line = np.concatenate(owners), np.concatenate(lines)
+    order = np.lexsort((line, rank[owner], hashes))
+    copies = order[np.flatnonzero(hashes[order][1:] == hashes[order][:-1]) + 1]
     found: dict[int, list[int]] = {}
-    for document, line in zip(owner[again].tolist(), place[again].tolist(), strict=True):
-        found.setdefault(document, []).append(line)
+    for document, place in zip(owner[copies].tolist(), line[copies].tolist(), strict=True):
+        found.setdefault(document, []).append(place)
     return found
+
+
+def _paragraphs(
+    store: Store, alive: NDArray[np.bool_]
+) -> Iterator[tuple[NDArray[np.uint64], Numbers, NDArray[np.int32]]]:
+    """Of each chunk, hash, document and line of the paragraphs of documents that stay."""
+    columns = zip(store.columns("paragraphs"), store.columns("paragraph_places"), strict=True)
+    for (start, hashes), (_, (owners, lines)) in columns:
+        owners = start + owners.astype(np.int64)
+        here = alive[owners]
+        yield hashes[here], owners[here], lines[here]
