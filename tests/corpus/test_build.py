@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -155,6 +156,29 @@ def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path, many_chunks:
     assert one == two == four
     assert accounts["b"].by_verdict["near_duplicate"].documents == 20
     assert accounts["b"].unreadable == 1
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_little_is_read_ahead(tmp_path: Path, many_chunks: None, monkeypatch: pytest.MonkeyPatch, workers: int) -> None:
+    path = write_texts(tmp_path / "a.jsonl", make_texts("az", 400, 1, words=20))
+    corpus = Corpus(sources=[Source(name="a", path=path, language="az")], detect_language=False)
+    read = building.chunks
+    taken, ahead = 0, list[int]()
+
+    def counted(source: Source) -> Iterator[building.Chunk]:
+        nonlocal taken
+        for chunk in read(source):
+            taken += 1
+            yield chunk
+
+    def finished() -> bool:
+        ahead.append(taken - len(ahead))
+        return False
+
+    monkeypatch.setattr(building, "chunks", counted)
+    build(corpus, "az", tmp_path / "out", silent(), workers=workers, stop_requested=finished)
+    assert len(ahead) > 10
+    assert max(ahead) <= 4 * workers
 
 
 def test_a_build_that_was_stopped_goes_on_and_ends_the_same(

@@ -11,7 +11,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +143,7 @@ def _done(jobs: Iterator[Job], corpus: Corpus, workers: int) -> Iterator[Job]:
     first = list(islice(jobs, 2 * workers))
     if workers == 1 or len(first) < 2 * workers:
         worker = Worker(corpus)
-        for job in (*first, *jobs):
+        for job in chain(first, jobs):
             if not job.folder.is_dir():
                 worker.run(job)
             yield job
@@ -152,7 +152,7 @@ def _done(jobs: Iterator[Job], corpus: Corpus, workers: int) -> Iterator[Job]:
     with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_start, initargs=(corpus,)) as pool:
         waiting: deque[tuple[Job, Future[None] | None]] = deque()
         try:
-            for job in (*first, *jobs):
+            for job in chain(first, jobs):
                 waiting.append((job, None if job.folder.is_dir() else pool.submit(_work, job)))
                 if len(waiting) > 3 * workers:
                     yield _finished(waiting.popleft())

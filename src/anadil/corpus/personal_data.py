@@ -16,16 +16,19 @@ NEAR = 60
 """Characters before or behind, within which a word tells what a number is."""
 _BLANK = r"[ \u00a0\u2009\u202f]"
 _DASH = r"[-\u2010-\u2015]"
-_EMAIL = re.compile(r"(?<![\w.+%'-])[^\W_][\w.+%'-]*@(?:[^\W_](?:[\w-]*[^\W_])?\.)+(?:xn--\w+|[^\W\d_]{2,})(?![^\W_])")
+_EMAIL = re.compile(
+    r"(?<![\w.+%'-])[^\W_][\w.+%'-]*@(?:[^\W_](?:[\w-]*[^\W_])?\.)+(?!(?:png|jpe?g|gif|svg|webp)(?![^\W_]))(?:xn--\w+|[^\W\d_]{2,})(?![^\W_])"
+)
 _IBAN = re.compile(rf"(?<![^\W_])[A-Za-z]{{2}}\d\d(?:(?:{_BLANK}|{_DASH})?[A-Za-z0-9]){{11,30}}")
-_CARD = re.compile(rf"(?<![\w.,+-])\d(?:(?:{_BLANK}|{_DASH}|[./]){{0,3}}\d){{12,24}}")
+_CARD = re.compile(rf"(?<![\w.+-])\d(?:(?:{_BLANK}|{_DASH}|[./]){{0,3}}\d){{12,24}}")
 _IP4 = re.compile(r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w]|\.\d)")
+_IP4_RANGE = re.compile(r"\d\.\d+\.\d+\.\d+-\Z")
 _IP6 = re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])")
 _PHONE = re.compile(
-    rf"(?<![\w*#№])(?<!\d[.,])(?:\+|\(\+?|00)?\(?\d(?:(?:{_BLANK}|{_DASH}|[().·/]){{0,3}}\d){{6,14}}(?![^\W_]|[*%/\d]|[.,]\d|{_DASH}\d)"
+    rf"(?<![\w*#])(?<!№(?!0\d{{9}}(?!\d)))(?<!\d\.)(?:\+|\(\+?|00)?\(?\d(?:(?:{_BLANK}|{_DASH}|[().·/]){{0,3}}\d){{6,14}}(?![^\W_]|[*%/\d]|\.\d|,\d{{1,3}}(?!\d)|{_DASH}\d)"
 )
 _DATE = re.compile(r"(?:[0-3]?\d[-. /][01]?\d[-. /](?:19|20)\d\d|(?:19|20)\d\d[-. /][01]?\d[-. /][0-3]?\d)(?!\d)")
-_ITEM_BEFORE, _ITEM_BEHIND = re.compile(r"(?:^|\n|[.;:!?]|\d-)[ \u00a0]*\Z"), re.compile(r"\.\s+\S|-\d")
+_ITEM_BEFORE, _ITEM_BEHIND = re.compile(r"(?:^|\n|[.;!?]|\d-)[ \u00a0]*\Z"), re.compile(r"\.\s+\S|-\d")
 """Around the number of an article, which begins a line or follows the end of another, and ends with a full stop."""
 _WITHOUT_TRUNK = re.compile(r"\(?\d{2,3}(?:\D|\Z)|\d{7,}\Z|\d{4}\D\d{3,4}\Z")
 _DIGITS = re.compile("[0-9]+")
@@ -102,7 +105,9 @@ class Finder:
     def _is_numbering(self, text: str, match: re.Match[str]) -> bool:
         """Whether what looks like an address is the number of an article or a version."""
         before, behind = text[max(0, match.start() - 16) : match.start()], text[match.end() : match.end() + 24]
-        if before[-1:] == "-" or (_ITEM_BEHIND.match(behind) and _ITEM_BEFORE.search(before)):
+        if (before[-1:] == "-" and not _IP4_RANGE.search(before)) or (
+            _ITEM_BEHIND.match(behind) and _ITEM_BEFORE.search(before)
+        ):
             return True
         return bool(self._numbering.search(before) or self._ordinal.match(behind))
 
