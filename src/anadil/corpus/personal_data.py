@@ -179,11 +179,12 @@ class Finder:
         return sorted({form for word in words for form in (word, self._profile.fold_ascii(word))})
 
     def _words(self, words: tuple[str, ...]) -> re.Pattern[str]:
-        """Any of the words, as it is or without its letters; one of five letters or more with any ending."""
+        """Any of the words, as it is or without its letters; one of five letters or more with any ending. Not in the
+        mark that a mask left."""
         both = {form for word in words for form in (word, self._profile.fold_ascii(word))}
         both |= {self._profile.upper(word) for word in both} | {word.upper() for word in both}
         forms = [re.escape(word) + ("" if len(word) > 4 else r"(?![^\W\d_])") for word in sorted(both)]
-        return re.compile(rf"(?<![^\W_])(?:{'|'.join(forms)})", re.IGNORECASE)
+        return re.compile(rf"(?<![^\W_])(?<!\[)(?:{'|'.join(forms)})", re.IGNORECASE)
 
     @cached_property
     def _identity_kinds(self) -> list[tuple[re.Pattern[str], re.Pattern[str] | None, int]]:
