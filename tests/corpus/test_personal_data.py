@@ -16,7 +16,7 @@ LABELLED = Path(__file__).parent / "labelled/personal_data"
 AZ = Finder(load_profile("az"))
 SETS = {
     name: [json.loads(line) for line in (LABELLED / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()]
-    for name in ("first", "second", "third")
+    for name in ("first", "second", "third", "last")
 }
 ROWS = [row for rows in SETS.values() for row in rows]
 

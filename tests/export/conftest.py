@@ -75,6 +75,12 @@ def untied_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_model(tmp_path_factory.mktemp("untied") / "model", tied=False, scaled_rope=True, hidden=48)
 
 
+@pytest.fixture(scope="session")
+def wide_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Rows of 256 weights, one block of the K kinds; those of `mlp.down_proj` have 96."""
+    return make_model(tmp_path_factory.mktemp("wide") / "model", tied=False, hidden=256)
+
+
 @pytest.fixture
 def new_model(tmp_path: Path) -> Callable[..., Path]:
     """A model of its own, for tests that change it."""

@@ -5,13 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from gguf import GGMLQuantizationType, GGUFReader, TokenType
+from gguf import GGUFReader, TokenType
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from transformers import AutoModelForCausalLM, LlamaForCausalLM
 
 from anadil.errors import UserError
+from anadil.export import quantise
 from anadil.export.gguf import GgufType, permute, unpermute, write_gguf
 from anadil.export.read_gguf import load_gguf, load_gguf_tokenizer
 from anadil.tokenizer.chat import BOS, CHAT_TEMPLATE, END_TURN, EOS, encode_plain
@@ -62,12 +63,35 @@ def test_q8_0_is_within_half_a_step_of_its_block(model_folder: Path, tmp_path: P
         assert error.max() > 0, name
 
 
-def test_rows_that_no_block_divides_are_bf16(untied_folder: Path, tmp_path: Path) -> None:
-    reader = GGUFReader(write_gguf(untied_folder, tmp_path / "m.gguf", "q8_0", name="m"))
-    kinds = {tensor.name: tensor.tensor_type for tensor in reader.tensors}
-    assert kinds["token_embd.weight"] == GGMLQuantizationType.BF16  # rows of 48
-    assert kinds["blk.0.ffn_down.weight"] == GGMLQuantizationType.Q8_0  # rows of 96
-    assert kinds["blk.0.attn_norm.weight"] == GGMLQuantizationType.F32
+def tensor_types(file: Path) -> dict[str, str]:
+    return {tensor.name: tensor.tensor_type.name for tensor in GGUFReader(file).tensors}
+
+
+@pytest.mark.parametrize("kind", ["q8_0", "q4_0"])
+def test_rows_that_no_block_divides_are_bf16(untied_folder: Path, tmp_path: Path, kind: GgufType) -> None:
+    kinds = tensor_types(write_gguf(untied_folder, tmp_path / "m.gguf", kind, name="m"))
+    assert kinds["token_embd.weight"] == kinds["blk.0.attn_q.weight"] == "BF16"  # rows of 48
+    assert kinds["blk.0.ffn_down.weight"] == kind.upper()  # rows of 96
+    assert kinds["blk.0.attn_norm.weight"] == "F32"
+
+
+def test_rows_without_a_whole_k_block_are_q8_0_and_then_bf16(
+    wide_folder: Path, untied_folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("xllamacpp", reason="llama.cpp writes q4_k")
+    kinds = tensor_types(write_gguf(wide_folder, tmp_path / "wide.gguf", "q4_k", name="m"))
+    assert (kinds["blk.0.ffn_up.weight"], kinds["blk.0.ffn_down.weight"]) == ("Q4_K", "Q8_0")  # rows of 256 and 96
+    assert tensor_types(write_gguf(untied_folder, tmp_path / "m.gguf", "q4_k", name="m"))["output.weight"] == "BF16"
+
+
+@pytest.mark.parametrize("kind", ["q4_0", "q4_k"])
+def test_4_bit_files_keep_the_rows_of_the_vocabulary_finer(wide_folder: Path, tmp_path: Path, kind: GgufType) -> None:
+    pytest.importorskip("xllamacpp", reason="llama.cpp writes q4_k")
+    file = write_gguf(wide_folder, tmp_path / "m.gguf", kind, name="m")
+    kinds = tensor_types(file)
+    assert kinds["token_embd.weight"] == kinds["output.weight"] == "Q8_0"
+    assert {kinds[f"blk.1.attn_{part}.weight"] for part in ("q", "k", "v", "output")} == {kind.upper()}
+    assert file.stat().st_size < write_gguf(wide_folder, tmp_path / "8.gguf", "q8_0", name="m").stat().st_size
 
 
 def test_metadata(model_folder: Path, tokenizer: Tokenizer, tmp_path: Path) -> None:
@@ -141,6 +165,17 @@ def test_another_split_into_words_is_refused(new_model: Callable[..., Path], tmp
     with pytest.raises(UserError, match="splits text into words in another way"):
         write_gguf(folder, tmp_path / "m.gguf", "f32", name="m")
     assert list(tmp_path.glob("*.gguf")) == []
+
+
+def test_q4_k_without_llama_cpp_writes_nothing(
+    model_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quantise, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match="xllamacpp is not installed") as caught:
+        write_gguf(model_folder, tmp_path / "m.gguf", "q4_k", name="m")
+    assert "anadil[serve]" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
+    write_gguf(model_folder, tmp_path / "m.gguf", "q4_0", name="m")
 
 
 def test_a_file_cut_short_is_refused(model_folder: Path, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from anadil.errors import UserError
 from anadil.export import verify as module
-from anadil.export.gguf import write_gguf
+from anadil.export.gguf import GgufType, write_gguf
 from anadil.export.verify import check_strings, verify
 from anadil.tokenizer.load import load_tokenizer
 
@@ -28,6 +28,15 @@ def test_files_of_every_type_pass(untied_folder: Path, tmp_path: Path) -> None:
     json.dumps(result)
 
 
+def test_4_bit_files_pass(wide_folder: Path, tmp_path: Path) -> None:
+    kinds = ("q8_0", "q4_0", "q4_k")
+    files = {kind: write_gguf(wide_folder, tmp_path / f"{kind}.gguf", kind, name="m") for kind in kinds}
+    found = verify(wide_folder, files, samples=SAMPLES)["files"]
+    assert all(found[kind]["ids_equal"] == found[kind]["strings"] for kind in kinds)
+    eight, four, search = (found[kind]["rms_logprob_error"] for kind in kinds)
+    assert eight < search < four  # the same bits with a minimum and a search for scales are nearer
+
+
 def test_other_ids_are_refused_with_the_text(new_model: Callable[..., Path], tmp_path: Path) -> None:
     """The file holds fewer merges than the tokenizer beside the weights."""
     folder = new_model()
@@ -41,15 +50,16 @@ def test_other_ids_are_refused_with_the_text(new_model: Callable[..., Path], tmp
         verify(folder, {"f32": file}, samples=["Bu gün balans artmadı"])
 
 
-def test_other_weights_are_refused(new_model: Callable[..., Path], tmp_path: Path) -> None:
-    folder = new_model()
-    file = write_gguf(folder, tmp_path / "m.gguf", "q8_0", name="m")
+@pytest.mark.parametrize("kind", ["q8_0", "q4_0", "q4_k"])
+def test_other_weights_are_refused(new_model: Callable[..., Path], tmp_path: Path, kind: GgufType) -> None:
+    folder = new_model(hidden=256)
+    file = write_gguf(folder, tmp_path / "m.gguf", kind, name="m")
     weights = load_file(folder / "model.safetensors")
     name = "model.layers.0.self_attn.q_proj.weight"
     weights[name] = torch.flip(weights[name], [0])  # as a wrong order of the rotary dimensions would
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(UserError, match="log-probabilities are off by"):
-        verify(folder, {"q8_0": file}, samples=SAMPLES)
+        verify(folder, {kind: file}, samples=SAMPLES)
 
 
 def test_a_damaged_file_is_refused(model_folder: Path, tmp_path: Path) -> None:

@@ -8,53 +8,35 @@ from functools import cached_property
 
 import phonenumbers
 
-from anadil.languages import LanguageProfile
+from anadil.corpus.bank_numbers import BLANK, DASH, DIGITS, LONG_RUN, cards, groups, ibans
+from anadil.languages import LanguageProfile, load_profile
 
 KINDS = ("email", "iban", "card", "ip", "identity", "phone")
 """In the order in which they are looked for; what one has taken no other takes."""
 NEAR = 60
 """Characters before or behind, within which a word tells what a number is."""
-_BLANK = r"[ \u00a0\u2009\u202f]"
-_DASH = r"[-\u2010-\u2015]"
 _EMAIL = re.compile(
-    r"(?<![\w.+%'-])[^\W_][\w.+%'-]*@(?:[^\W_](?:[\w-]*[^\W_])?\.)+(?!(?:png|jpe?g|gif|svg|webp)(?![^\W_]))(?:xn--\w+|[^\W\d_]{2,})(?![^\W_])"
+    r"(?<![\w.+%'-])\w[\w.+%'-]*@(?:[^\W_](?:[\w-]*[^\W_])?\.)+(?!(?:png|jpe?g|gif|svg|webp)(?![^\W_]))(?:xn--\w+|[^\W\d_]{2,})(?![^\W_])"
 )
-_IBAN = re.compile(rf"(?<![^\W_])[A-Za-z]{{2}}\d\d(?:(?:{_BLANK}|{_DASH})?[A-Za-z0-9]){{11,30}}")
-_CARD = re.compile(rf"(?<![\w.+-])\d(?:(?:{_BLANK}|{_DASH}|[./]){{0,3}}\d){{12,24}}")
 _IP4 = re.compile(r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w]|\.\d)")
 _IP4_RANGE = re.compile(r"\d\.\d+\.\d+\.\d+-\Z")
-_IP6 = re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])")
+_IP6 = re.compile(
+    r"(?:(?<![\w:.])|(?<=ip6:))(?:[0-9a-fA-F]{0,4}:){2,7}(?:(?:\d{1,3}\.){3}\d{1,3}|[0-9a-fA-F]{0,4})(?![\w:]|\.\d)"
+)
 _PHONE = re.compile(
-    rf"(?<![\w*#])(?<!№(?!0\d{{9}}(?!\d)))(?<!\d\.)(?:\+|\(\+?|00)?\(?\d(?:(?:{_BLANK}|{_DASH}|[().·/]){{0,3}}\d){{6,14}}(?![^\W_]|[*%/\d]|\.\d|,\d{{1,3}}(?!\d)|{_DASH}\d)"
+    rf"(?<![\w*#])(?<![A-Z]-)(?<!№(?!0\d{{9}}(?!\d)))(?<!\d\.)(?:\+|\(\+?|00)?\(?\d(?:(?:{BLANK}|{DASH}|[().·/]){{0,3}}\d){{6,14}}(?![^\W_]|[*%/\d]|\.\d|,\d{{1,3}}(?!\d)|{DASH}\d)"
 )
 _DATE = re.compile(r"(?:[0-3]?\d[-. /][01]?\d[-. /](?:19|20)\d\d|(?:19|20)\d\d[-. /][01]?\d[-. /][0-3]?\d)(?!\d)")
 _ITEM_BEFORE, _ITEM_BEHIND = re.compile(r"(?:^|\n|[.;!?]|\d-)[ \u00a0]*\Z"), re.compile(r"\.\s+\S|-\d")
 """Around the number of an article, which begins a line or follows the end of another, and ends with a full stop."""
 _WITHOUT_TRUNK = re.compile(r"\(?\d{2,3}(?:\D|\Z)|\d{7,}\Z|\d{4}\D\d{3,4}\Z")
-_DIGITS = re.compile("[0-9]+")
-_GROUPED = re.compile(rf"\d\d(?:{_BLANK}|-)\d{{3}}(?:{_BLANK}|-)\d\d(?:{_BLANK}|-)\d\d\Z|\d{{3}}-\d\d-\d\d\Z")
+_GROUPED = re.compile(rf"\d\d(?:{BLANK}|-)\d{{3}}(?:{BLANK}|-)\d\d(?:{BLANK}|-)\d\d\Z|\d{{3}}-\d\d-\d\d\Z")
 """Groups that only phone numbers have: their digits are told apart by no thousands."""
-_WITH_AREA = re.compile(rf"\(0\d\d\){_BLANK}?\d{{3}}(?:{_BLANK}|-)?\d\d(?:{_BLANK}|-)?\d\d\Z")
+_WITH_AREA = re.compile(rf"\(0\d\d\){BLANK}?\d{{3}}(?:{BLANK}|-)?\d\d(?:{BLANK}|-)?\d\d\Z")
 _IN_THE_CITY = re.compile(r"\d{3}\D{0,3}\d\d\D{0,3}\d\d\Z")
 _NOBODYS = {phonenumbers.PhoneNumberType.TOLL_FREE, phonenumbers.PhoneNumberType.UAN,
             phonenumbers.PhoneNumberType.SHARED_COST, phonenumbers.PhoneNumberType.PREMIUM_RATE}  # fmt: skip
 """Kinds of numbers that are of companies alone."""
-_SCHEMES = re.compile(
-    r"(?:4\d{12}(?:\d{3}){0,2}|5[1-5]\d{14}|(?:222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|3[47]\d{13}"
-    r"|(?:6011|64[4-9]\d|65\d\d)\d{12}|62\d{14,17}|35(?:2[89]|[3-8]\d)\d{12}|3(?:0[0-5]|[68]\d)\d{11})\Z"
-)
-"""Visa, Mastercard, American Express, Discover, UnionPay, JCB, Diners Club: first digits and lengths."""
-_IBAN_LENGTHS = {
-    country: length
-    for length, countries in {
-        15: "NO", 16: "BE", 18: "DK FI FK FO GL NL SD", 19: "MK SI", 20: "AT BA EE KZ LT LU MN XK", 21: "CH HR LI LV",
-        22: "BG BH CR DE GB GE IE ME RS VA", 23: "AE GI IL IQ OM SO TL", 24: "AD CZ ES MD PK RO SA SE SK TN VG",
-        25: "LY PT ST", 26: "IS TR", 27: "BI DJ FR GR IT MC MR SM", 28: "AL AZ BY CY DO GT HU LB NI PL SV",
-        29: "BR EG PS QA UA", 30: "JO KW MU YE", 31: "MT SC", 32: "LC", 33: "RU",
-    }.items()
-    for country in countries.split()
-}  # fmt: skip
-"""Characters of an account number, by country (the IBAN registry of SWIFT)."""
 
 
 @dataclass(frozen=True)
@@ -72,9 +54,10 @@ class Finder:
 
     def __init__(self, profile: LanguageProfile, known: Sequence[str] = ()):
         self._profile, self._data = profile, profile.personal_data
+        self._guests = [load_profile(code) for code in self._data.guests]
         self._known = frozenset(map(_bare, known))
         self._finders: dict[str, Callable[[str], Iterator[tuple[int, int]]]] = {
-            "email": _emails, "card": _cards, "ip": self._ips, "phone": self._phones,
+            "email": _emails, "card": cards, "ip": self._ips, "phone": self._phones,
             "identity": self._identities,
         }  # fmt: skip
 
@@ -83,7 +66,7 @@ class Finder:
         found: list[Span] = []
         for kind in _kinds_possible(text):
             if kind == "iban":  # a mistyped one holds no card
-                found += [Span("iban" if right else "", begin, end) for begin, end, right in _ibans(text)]
+                found += [Span("iban" if right else "", begin, end) for begin, end, right in ibans(text)]
                 continue
             free = (span for span in self._finders[kind](text) if not _taken(span, found))
             found += [Span(kind, begin, end) for begin, end in free]
@@ -91,15 +74,17 @@ class Finder:
         return sorted(unknown, key=lambda span: span.begin)
 
     def _ips(self, text: str) -> Iterator[tuple[int, int]]:
-        for match in _IP4.finditer(text):
-            if not self._is_numbering(text, match):
-                yield match.span()
+        done = set[int]()
         for match in _IP6.finditer(text) if ":" in text else ():
             try:
                 ipaddress.IPv6Address(match.group())
             except ValueError:
                 continue
             if len(match.group().replace(":", "")) > 3:
+                done.update(range(*match.span()))
+                yield match.span()
+        for match in _IP4.finditer(text):  # some stand at the end of a longer one
+            if match.start() not in done and not self._is_numbering(text, match):
                 yield match.span()
 
     def _is_numbering(self, text: str, match: re.Match[str]) -> bool:
@@ -113,22 +98,27 @@ class Finder:
 
     @cached_property
     def _numbering(self) -> re.Pattern[str]:
-        english = ("version", "section", "clause", "article")
-        words = "|".join(re.escape(word) for word in (*self._both(self._data.numbering), *english))
+        words = "|".join(re.escape(word) for word in (*self._numbered, "section", "clause", "article"))
         numbers = r"(?:[\w.]*\d[\w.]*[\s,]+(?:\w+\s+)?)?"  # the one before it in a row of two
-        return re.compile(rf"(?:(?:^|[\W\d_])(?:(?:{words})\w{{0,6}}|ver|v)|§)[\s.:№]*{numbers}\Z", re.IGNORECASE)
+        return re.compile(rf"(?:(?:^|[\W\d_])(?:(?:{words})\w{{0,6}}|ver|v|п)|§)[\s.:=№]*{numbers}\Z", re.IGNORECASE)
 
     @cached_property
     def _ordinal(self) -> re.Pattern[str]:
-        words = "|".join(re.escape(word) for word in (*self._both(self._data.numbering), "version"))
+        words = "|".join(map(re.escape, self._numbered))
         ordinals = "|".join(re.escape(ending) for ending in self._data.ordinals)
         behind = rf"(?:-[\d.]+)?-[ ]?(?:{ordinals})\b|[\w-]{{0,5}}\s+(?:{words})" if ordinals else rf"\s+(?:{words})"
         return re.compile(behind, re.IGNORECASE)
 
+    @cached_property
+    def _numbered(self) -> list[str]:
+        """Words beside which dotted numbers are no addresses."""
+        guests = (word for guest in self._guests for word in guest.personal_data.numbering)
+        return [*self._both(self._data.numbering), *guests, "version", "release", "database"]
+
     def _phones(self, text: str) -> Iterator[tuple[int, int]]:
         """In each run of digits the longest that is a number: a time may stand before it, an extension behind."""
         done = 0
-        for begin, is_first in _groups(text):
+        for begin, is_first in groups(text):
             match = _PHONE.match(text, begin) if begin >= done else None
             if not match or not (is_first or match.group().lstrip("(")[0] in "+0"):
                 continue
@@ -168,11 +158,26 @@ class Finder:
             short = near and self._data.capital_area_code and _IN_THE_CITY.match(candidate)
             if short and _is_valid(f"{trunk}{self._data.capital_area_code}{digits}", region):
                 return True
+        return bool(near) and self._is_guests(candidate, digits)
+
+    def _is_guests(self, candidate: str, digits: str) -> bool:
+        """Whether a number is one that people from abroad call at home."""
+        if not 10 <= len(digits) <= 12:
+            return False
+        for region in (region for guest in self._guests for region in guest.personal_data.phone_regions):
+            code = str(phonenumbers.country_code_for_region(region))
+            metadata = phonenumbers.PhoneMetadata.metadata_for_region(region)
+            trunk = (metadata.national_prefix if metadata else None) or ""
+            if (trunk and digits.startswith(trunk) and _is_valid(digits, region)) or (
+                digits.startswith(code) and len(digits) > 10 and _is_valid("+" + digits, None)
+            ):
+                return True
         return False
 
     @cached_property
     def _phone_words(self) -> re.Pattern[str]:
-        return self._words((*self._data.phone_context, "tel", "mob", "phone", "fax", "call", "whatsapp"))
+        guests = (word for guest in self._guests for word in guest.personal_data.phone_context)
+        return self._words((*self._data.phone_context, *guests, "tel", "mob", "phone", "fax", "call", "whatsapp"))
 
     def _both(self, words: list[str]) -> list[str]:
         """The words, and as they are typed without their letters."""
@@ -184,17 +189,18 @@ class Finder:
         both = {form for word in words for form in (word, self._profile.fold_ascii(word))}
         both |= {self._profile.upper(word) for word in both} | {word.upper() for word in both}
         forms = [re.escape(word) + ("" if len(word) > 4 else r"(?![^\W\d_])") for word in sorted(both)]
-        return re.compile(rf"(?<![^\W_])(?<!\[)(?:{'|'.join(forms)})", re.IGNORECASE)
+        return re.compile(rf"(?<![^\W_])(?:{'|'.join(forms)})(?!\])", re.IGNORECASE)
 
     @cached_property
     def _identity_kinds(self) -> list[tuple[re.Pattern[str], re.Pattern[str] | None, int]]:
+        kinds = [kind for one in (self._profile, *self._guests) for kind in one.personal_data.identity]
         return [
             (re.compile(kind.pattern), self._words(tuple(kind.context)) if kind.context else None, kind.reach)
-            for kind in self._data.identity
+            for kind in kinds
         ]
 
     def _identities(self, text: str) -> Iterator[tuple[int, int]]:
-        places = [match.span() for pattern in (_MIXED, _LONG_RUN) for match in pattern.finditer(text)]
+        places = [match.span() for pattern in (_MIXED, LONG_RUN) for match in pattern.finditer(text)]
         for pattern, words, reach in self._identity_kinds:
             for match in _beside(pattern, text, sorted(places)):
                 begin, end = match.span(1) if pattern.groups else match.span()
@@ -206,7 +212,6 @@ class Finder:
 _BESIDE = 24
 """Characters beside digits that an identity number may take in."""
 _DIGIT = re.compile("[0-9]")  # patterns that begin with a class of few characters are searched fast
-_LONG_RUN = re.compile(r"[0-9](?:[ \u00a0\u2009\u202f().·/\u2010-\u2015№-]{0,3}[0-9]){6,}")
 _MIXED = re.compile(r"[0-9](?:[A-Za-z]|(?<=[A-Za-z][0-9]))")
 _COLONS = re.compile(":[0-9a-fA-F]{1,4}:")
 _DOTTED = re.compile(r"[0-9]\.[0-9]+\.[0-9]+\.[0-9]")
@@ -217,7 +222,7 @@ def _kinds_possible(text: str) -> list[str]:
     kinds = ["email"] if "@" in text else []
     if not _DIGIT.search(text):
         return kinds
-    has_run, is_mixed = bool(_LONG_RUN.search(text)), bool(_MIXED.search(text))
+    has_run, is_mixed = bool(LONG_RUN.search(text)), bool(_MIXED.search(text))
     kinds += ["iban"] if is_mixed else []
     kinds += ["card"] if has_run else []
     kinds += ["ip"] if _DOTTED.search(text) or "::" in text or _COLONS.search(text) else []
@@ -236,19 +241,9 @@ def _beside(pattern: re.Pattern[str], text: str, places: list[tuple[int, int]]) 
                 yield match
 
 
-def _groups(text: str) -> Iterator[tuple[int, bool]]:
-    """Where groups of digits begin in long runs, with + and ( before them; and whether each is its run's first."""
-    for run in _LONG_RUN.finditer(text):
-        for group in _DIGITS.finditer(text, run.start(), run.end()):
-            begin = group.start()
-            while begin and text[begin - 1] in "+(":
-                begin -= 1
-            yield begin, group.start() == run.start()
-
-
 def _ends(match: re.Match[str]) -> list[int]:
     """Where groups of digits end in a match, the last first."""
-    return [group.end() for group in _DIGITS.finditer(match.string, *match.span())][::-1]
+    return [group.end() for group in DIGITS.finditer(match.string, *match.span())][::-1]
 
 
 def _bare(value: str) -> str:
@@ -262,40 +257,6 @@ def _taken(span: tuple[int, int], found: list[Span]) -> bool:
 
 def _emails(text: str) -> Iterator[tuple[int, int]]:
     return (match.span() for match in _EMAIL.finditer(text))
-
-
-def _ibans(text: str) -> Iterator[tuple[int, int, bool]]:
-    """What has form and length of an account number, and whether its checksum is right (ISO 7064, modulo 97)."""
-    match = _IBAN.search(text)
-    while match:
-        end = match.start() + 4
-        length = _IBAN_LENGTHS.get(match.group()[:2].upper(), 0)
-        places = [place for place in range(*match.span()) if text[place].isalnum()][:length]
-        if length and len(places) == length and not text[places[-1] + 1 : places[-1] + 2].isalnum():
-            number, end = "".join(text[place] for place in places).upper(), places[-1] + 1
-            yield match.start(), end, int("".join(str(int(sign, 36)) for sign in number[4:] + number[:4])) % 97 == 1
-        match = _IBAN.search(text, end)
-
-
-def _cards(text: str) -> Iterator[tuple[int, int]]:
-    """In each run of digits the longest that can be a card: a time may stand before it, its date behind."""
-    done = 0
-    for begin, _ in _groups(text):
-        begin += text[begin] == "("
-        match = _CARD.match(text, begin) if begin >= done else None
-        places = [place for place in range(*match.span()) if text[place].isdigit()] if match else []
-        for length in range(min(19, len(places)), 12, -1):
-            digits, end = "".join(text[place] for place in places[:length]), places[length - 1] + 1
-            if not text[end : end + 1].isalnum() and _SCHEMES.match(digits) and _luhn(digits):
-                yield begin, end
-                done = end
-                break
-
-
-def _luhn(digits: str) -> bool:
-    """The checksum of card numbers (ISO/IEC 7812)."""
-    doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
-    return (sum(map(int, digits[-1::-2])) + sum(doubled)) % 10 == 0
 
 
 def _is_valid(number: str, region: str | None) -> bool:

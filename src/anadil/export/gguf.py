@@ -1,4 +1,4 @@
-"""GGUF files of a Llama in a Hugging Face folder: f32, bf16 and q8_0, for llama.cpp.
+"""GGUF files of a Llama in a Hugging Face folder, whole or in 8 or 4 bits a weight, for llama.cpp.
 
 Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md; names and order of the rotary dimensions as in
 llama.cpp's convert_hf_to_gguf.py (MIT), which is not on PyPI and refuses vocabularies that it does not know.
@@ -11,31 +11,38 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType, TokenType
-from gguf.quants import quant_shape_to_byte_shape, quantize
+from gguf import GGML_QUANT_SIZES, GGMLQuantizationType, GGUFWriter, LlamaFileType, TokenType
+from gguf.quants import quant_shape_to_byte_shape
 from numpy.typing import NDArray
 from safetensors import safe_open
 
 from anadil import durable
 from anadil.errors import UserError
 from anadil.export.huggingface import check_rows, read_config, weight_files
+from anadil.export.quantise import BY_LLAMA_CPP, find_quantiser, quantise
 from anadil.tokenizer.chat import BOS, CHAT_TEMPLATE, END_TURN, EOS, PAD, control_id
 from anadil.tokenizer.load import Vocabulary, llama3_pre_tokenizer, load_tokenizer, read_vocabulary
 
-GgufType = Literal["f32", "bf16", "q8_0"]
+GgufType = Literal["f32", "bf16", "q8_0", "q4_0", "q4_k"]
 ARCHITECTURE = "llama"
 PRE_TOKENIZER = "llama-bpe"
-BLOCK_Q8_0 = 32
 _NO_GGUF = "set export.gguf = [] to deliver the Hugging Face folder alone"
 
-_FILE_TYPES = {"f32": LlamaFileType.ALL_F32, "bf16": LlamaFileType.MOSTLY_BF16, "q8_0": LlamaFileType.MOSTLY_Q8_0}
-_TENSOR_TYPES = {name: GGMLQuantizationType[name.upper()] for name in _FILE_TYPES}
+_FILE_TYPES: dict[GgufType, LlamaFileType] = {
+    "f32": LlamaFileType.ALL_F32,
+    "bf16": LlamaFileType.MOSTLY_BF16,
+    "q8_0": LlamaFileType.MOSTLY_Q8_0,
+    "q4_0": LlamaFileType.MOSTLY_Q4_0,
+    "q4_k": LlamaFileType.MOSTLY_Q4_K_M,
+}
+_TENSOR_TYPES = {kind: GGMLQuantizationType[kind.upper()] for kind in _FILE_TYPES}
 
 TOP_NAMES = {
     "model.embed_tokens.weight": "token_embd.weight",
     "model.norm.weight": "output_norm.weight",
     "lm_head.weight": "output.weight",
 }
+VOCABULARY_MATRICES = ("token_embd.weight", "output.weight")
 BLOCK_NAMES = {
     "input_layernorm.weight": "attn_norm.weight",
     "self_attn.q_proj.weight": "attn_q.weight",
@@ -52,11 +59,13 @@ BLOCK_NAMES = {
 def write_gguf(model: Path, out: Path, kind: GgufType, *, name: str) -> Path:
     """Write the Llama in the folder `model` as the GGUF file `out`, one tensor in memory at a time; returns `out`.
 
-    Matrices are stored as `kind`, rows that no block of 32 divides as bf16 instead of q8_0; vectors as f32.
-    Raises UserError for what is no plain Llama with Llama 3's split into words.
+    Matrices are stored as `kind`, those that it does not suit more exactly (see `_tensor_type`); vectors as f32.
+    Raises UserError for what is no plain Llama with Llama 3's split into words, and where q4_k lacks llama.cpp.
     """
     config = read_config(model)
     check_architecture(config, model)
+    if _TENSOR_TYPES[kind] in BY_LLAMA_CPP:
+        find_quantiser()
     names = _tensor_names(model, bool(config.get("tie_word_embeddings")))
     with durable.new_file(out, "gguf") as temporary:
         writer = GGUFWriter(temporary, ARCHITECTURE)
@@ -188,7 +197,7 @@ def _write_tensors(
         writer.write_tensor_data(factors)
     for name in order:
         array = _read(*names[name], config)
-        writer.write_tensor_data(quantize(array, _tensor_type(array.shape, kind)))
+        writer.write_tensor_data(quantise(np.atleast_2d(array), _tensor_type(name, array.shape, kind)))
 
 
 def _file_order(name: str) -> tuple[int, str]:
@@ -200,16 +209,19 @@ def _shape(name: str, file: Path) -> tuple[int, ...]:
         return tuple(tensors.get_slice(name).get_shape())
 
 
-def _tensor_type(shape: tuple[int, ...], kind: GgufType) -> GGMLQuantizationType:
+def _tensor_type(name: str, shape: tuple[int, ...], kind: GgufType) -> GGMLQuantizationType:
+    """`kind`, or q8_0 and then bf16 for rows that are not whole blocks of it; f32 for vectors."""
     if len(shape) == 1:
         return GGMLQuantizationType.F32
-    if kind == "q8_0" and shape[-1] % BLOCK_Q8_0:
-        return GGMLQuantizationType.BF16
-    return _TENSOR_TYPES[kind]
+    finer = [GGMLQuantizationType.Q8_0, GGMLQuantizationType.BF16]
+    # Each token has a row of its own here, seldom trained for a rare one: an error in it is an error in that word,
+    # where the other matrices average theirs. llama.cpp keeps such matrices finer too, as q6_K.
+    wanted = finer if kind in ("q4_0", "q4_k") and name in VOCABULARY_MATRICES else [_TENSOR_TYPES[kind], *finer]
+    return next(found for found in wanted if shape[-1] % GGML_QUANT_SIZES[found][0] == 0)
 
 
 def _add_info(writer: GGUFWriter, name: str, shape: tuple[int, ...], kind: GgufType) -> None:
-    tensor_type = _tensor_type(shape, kind)
+    tensor_type = _tensor_type(name, shape, kind)
     if tensor_type == GGMLQuantizationType.F32:
         writer.add_tensor_info(name, shape, np.dtype(np.float32), 4 * math.prod(shape))
         return

@@ -1,6 +1,6 @@
 """A GGUF file back into a Llama and its tokenizer, so that the delivered file itself can be scored.
 
-Every type that `gguf.quants` can dequantise is read (also the K kinds of files that others made).
+Every type that `gguf.quants` can dequantise is read (also the K kinds that only others write).
 """
 
 from pathlib import Path

@@ -52,6 +52,9 @@ class PersonalData(_Table):
     capital_area_code: str = Field(default="", description="area code that people of the capital leave out")
     old_trunk: str = Field(default="", description="first digits of long-distance calls as older people write them")
     identity: list[Identity] = Field(default=[], description="identity numbers and documents")
+    guests: list[str] = Field(
+        default=[], description="languages of people from abroad, whose numbers are found near words of theirs or ours"
+    )
     numbering: list[str] = Field(
         default=[],
         description="words, lowercase, beside which 10.2.3.1 is no network address: article, version",

@@ -10,7 +10,10 @@ from anadil.recipe.table import RecipePath, Table
 class Export(Table):
     """The files that leave the project: a Hugging Face folder and GGUF files."""
 
-    gguf: list[Literal["f32", "bf16", "q8_0"]] = Field(default=["q8_0"], description="GGUF files to write")
+    gguf: list[Literal["f32", "bf16", "q8_0", "q4_0", "q4_k"]] = Field(
+        default=["q8_0"],
+        description="GGUF files to write; 4 bits lose more than q8_0, q4_k less than q4_0 but it takes xllamacpp",
+    )
 
 
 class Evaluate(Table):
