@@ -1,4 +1,4 @@
-"""The vocabulary tables in a folder of safetensors, looked at without loading the model, or torch.
+"""Folders of safetensors, looked at without loading the model, or torch.
 
 The format: 8 bytes of header length, little-endian, a JSON header of names with dtype, shape and offsets, then the
 tensors (https://github.com/huggingface/safetensors#format).
@@ -9,11 +9,13 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from anadil.errors import UserError
 
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 _NAMES = (
     "embed_tokens.weight",
     "wte.weight",
@@ -39,6 +41,31 @@ class _Table:
     """Bytes from the beginning of the file."""
 
 
+def weight_files(model: Path) -> list[Path]:
+    """The safetensors files of a model folder; UserError if there are none."""
+    if (model / INDEX).is_file():
+        index = json.loads((model / INDEX).read_bytes())
+        return [model / name for name in sorted(set(index["weight_map"].values()))]
+    if (model / WEIGHTS).is_file():
+        return [model / WEIGHTS]
+    hint = "save the model with `save_pretrained`; pickled weights (.bin) are not read"
+    raise UserError(f"{model} has no {WEIGHTS} and no {INDEX}", hint=hint)
+
+
+def read_header(file: Path) -> tuple[dict[str, dict[str, Any]], bytes]:
+    """dtype, shape and data_offsets of each tensor in a file, and the bytes before the first of them."""
+    try:
+        with open(file, "rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            opened.seek(0)
+            raw = opened.read(8 + length)
+        header: dict[str, dict[str, Any]] = json.loads(raw[8:])
+        header.pop("__metadata__", None)
+    except (OSError, ValueError, MemoryError, OverflowError) as error:
+        raise UserError(f"{file} cannot be read: {error}", hint=_FETCH) from error
+    return header, raw
+
+
 def check_vocabulary_tables(folder: Path, tokens: int) -> None:
     """UserError if weights of `folder` are absent, an input or output table has fewer rows than `tokens`, or one of
     its rows has values that are not finite."""
@@ -55,7 +82,7 @@ def check_vocabulary_tables(folder: Path, tokens: int) -> None:
 
 
 def _check_shards(folder: Path) -> None:
-    index = folder / "model.safetensors.index.json"
+    index = folder / INDEX
     if not index.is_file():
         return
     try:
@@ -69,14 +96,12 @@ def _check_shards(folder: Path) -> None:
 
 def _tables(file: Path) -> Iterator[_Table]:
     try:
-        with open(file, "rb") as opened:
-            length = int.from_bytes(opened.read(8), "little")
-            header = json.loads(opened.read(length))
+        header, raw = read_header(file)
         found = [(name, entry) for name, entry in header.items() if name.endswith(_NAMES)]
         for name, entry in found:
             rows, width = entry["shape"]
-            yield _Table(file, name, entry["dtype"], rows, width, 8 + length + entry["data_offsets"][0])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, MemoryError, OverflowError) as error:
+            yield _Table(file, name, entry["dtype"], rows, width, len(raw) + entry["data_offsets"][0])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{file} cannot be read: {error}", hint=_FETCH) from error
 
 

@@ -16,6 +16,7 @@ from anadil.recipe import Shape
 from anadil.tokenizer.count import count_words
 from anadil.tokenizer.load import load_tokenizer
 from anadil.tokenizer.surgery import Kept, Size, build, pre_tokenizer_of
+from anadil.tokenizer.template import Template
 from tests.roads import make_texts
 
 Verify = Callable[..., tuple[int, str, str]]
@@ -47,7 +48,7 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, Path]
     target = count_words(make_texts("az", 60, 1), pre_tokenizer_of(base)).words
     build(base, "inplace", target, [Kept("en", english, 40)], Size(new_tokens=40, target_min_count=400), made)
     small = from_shape(Shape(hidden_size=32, layers=1, heads=2, kv_heads=1, ffn_size=64, max_position=64), 400, seed=0)
-    set_special_ids(small, load_tokenizer(made))
+    set_special_ids(small, Template(load_tokenizer(made)))
     save(small, model)
     copy_companions(made, model)
     return base, made, model

@@ -10,8 +10,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from anadil.errors import UserError
 from anadil.export.huggingface import export_huggingface
-from anadil.tokenizer.chat import END_TURN, EOS, render_ids
+from anadil.tokenizer.chat import END_TURN, EOS
 from anadil.tokenizer.load import load_tokenizer
+from anadil.tokenizer.template import Template
 
 
 def test_plain_transformers_loads_it_and_computes_the_same(model_folder: Path, tmp_path: Path) -> None:
@@ -51,7 +52,7 @@ def test_the_template_gives_the_renderers_ids(model_folder: Path, tmp_path: Path
     out = export_huggingface(model_folder, tmp_path / "hf")
     messages = [{"role": "user", "content": "Salam!"}, {"role": "assistant", "content": "Salam, buyurun."}]
     theirs = AutoTokenizer.from_pretrained(out).apply_chat_template(messages, return_dict=False)
-    assert theirs == render_ids(load_tokenizer(out), messages)[0]
+    assert theirs == Template(load_tokenizer(out)).render(messages).ids
 
 
 def test_shards_and_their_index(new_model: Callable[..., Path], tmp_path: Path) -> None:

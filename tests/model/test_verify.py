@@ -19,6 +19,7 @@ from anadil.recipe import Shape
 from anadil.tokenizer.count import count_words
 from anadil.tokenizer.load import load_tokenizer, read_vocabulary, write_folder
 from anadil.tokenizer.surgery import Kept, Size, build, pre_tokenizer_of, read_surgery
+from anadil.tokenizer.template import Template
 from anadil.transfer.rows import moved, norm_matched_mean
 
 NAMES = ["rows", "tied tables", "finite weights", "special ids", "distinct rows", "forward pass"]
@@ -56,7 +57,7 @@ def _moved(base: Path, out: Path, *, tied: bool) -> Path:
         for table in (made.get_input_embeddings(), made.get_output_embeddings()):
             if tied is False or table is made.get_input_embeddings():
                 table.weight.copy_(moved(table.weight.detach().clone(), 408, pieces, norm_matched_mean))
-    load.set_special_ids(made, load_tokenizer(out))
+    load.set_special_ids(made, Template(load_tokenizer(out)))
     load.save(made, out)
     return out
 

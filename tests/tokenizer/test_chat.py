@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anadil.errors import UserError
-from anadil.tokenizer.chat import CONTROL_TOKENS, control_id, encode_plain, render_ids
+from anadil.tokenizer.chat import CONTROL_TOKENS, control_id, encode_plain
 from anadil.tokenizer.load import load_tokenizer
+from anadil.tokenizer.template import Template
 
 TEXT = st.text(max_size=30).filter(lambda text: "<|" not in text)
 MESSAGES = st.lists(
@@ -37,7 +38,7 @@ def auto(request, base, tmp_path_factory):
 @given(messages=MESSAGES, prompt=st.booleans())
 def test_the_template_and_the_renderer_give_the_same_ids(tokenizer, auto, messages, prompt):
     ids = auto.apply_chat_template(messages, add_generation_prompt=prompt, tokenize=True, return_dict=False)
-    assert render_ids(tokenizer, messages, prompt)[0] == ids
+    assert Template(tokenizer).render(messages, prompt).ids == ids
 
 
 def test_the_folder_loads_with_its_names_and_puts_bos(auto, tokenizer):
@@ -59,14 +60,15 @@ def test_text_never_becomes_control_ids(tokenizer, own_setting, parts):
     assert not controls.intersection(ids)
     assert tokenizer.decode(ids, skip_special_tokens=False) == text
     assert tokenizer.encode_special_tokens == own_setting
-    shown, _ = render_ids(tokenizer, [{"role": "user", "content": text}])
+    shown = Template(tokenizer).render([{"role": "user", "content": text}]).ids
     assert [control_id(tokenizer, "<|eot_id|>")] == [i for i in shown if i in controls][3:]
 
 
 @settings(max_examples=60, deadline=None)
 @given(messages=MESSAGES)
 def test_the_mask_is_what_the_assistant_says(tokenizer, messages):
-    ids, mask = render_ids(tokenizer, messages)
+    rendered = Template(tokenizer).render(messages)
+    ids, mask = rendered.ids, rendered.learned
     said = [i for i, is_said in zip(ids, mask, strict=True) if is_said]
     turns = [m["content"].strip() + "<|eot_id|>" for m in messages if m["role"] == "assistant"]
     assert tokenizer.decode(said, skip_special_tokens=False) == "".join(turns)
@@ -75,17 +77,17 @@ def test_the_mask_is_what_the_assistant_says(tokenizer, messages):
 @settings(max_examples=60, deadline=None)
 @given(messages=MESSAGES, answer=TEXT)
 def test_a_prompt_is_the_beginning_of_the_answered_conversation(tokenizer, messages, answer):
-    prompt, said = render_ids(tokenizer, messages, add_generation_prompt=True)
-    whole, mask = render_ids(tokenizer, [*messages, {"role": "assistant", "content": answer}])
-    assert whole[: len(prompt)] == prompt
-    assert mask[: len(prompt)] == said
-    assert all(mask[len(prompt) :])
+    prompt = Template(tokenizer).render(messages, add_generation_prompt=True)
+    whole = Template(tokenizer).render([*messages, {"role": "assistant", "content": answer}])
+    size = len(prompt.ids)
+    assert (whole.ids[:size], whole.learned[:size]) == (prompt.ids, prompt.learned)
+    assert all(whole.learned[size:])
 
 
 def test_unknown_roles_and_tokenizers_are_named(tokenizer):
     from tokenizers import Tokenizer, models
 
     with pytest.raises(UserError, match="'admin'"):
-        render_ids(tokenizer, [{"role": "admin", "content": "x"}])
-    with pytest.raises(UserError, match="begin_of_text"):
-        render_ids(Tokenizer(models.BPE()), [])
+        Template(tokenizer).render([{"role": "admin", "content": "x"}])
+    with pytest.raises(UserError, match="no control token after an answer"):
+        Template(Tokenizer(models.BPE()))

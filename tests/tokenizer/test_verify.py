@@ -133,7 +133,7 @@ def _learn_digits(folder: Path) -> None:
 
 def _edit_template(folder: Path) -> None:
     file = folder / "chat_template.jinja"
-    file.write_text(file.read_text(encoding="utf-8").replace("\\n\\n", "\\n"), encoding="utf-8")
+    file.write_text(file.read_text(encoding="utf-8").replace(END_TURN, ""), encoding="utf-8")
 
 
 FAULTS: list[tuple[str, str, Damage]] = [
@@ -146,7 +146,7 @@ FAULTS: list[tuple[str, str, Damage]] = [
     ("no post-processor", "begin of text", _json("tokenizer.json", lambda data: data.update(post_processor=None))),
     ("BOS after the text", "begin of text",
      _json("tokenizer.json", lambda data: data["post_processor"]["single"].reverse())),
-    ("template edited", "chat template", _edit_template),
+    ("template without ends", "chat template", _edit_template),
     ("template of a loop never closed", "chat template",
      lambda folder: (folder / "chat_template.jinja").write_text("{% for x in messages %}") and None),
     ("template of a wrong sum", "chat template",

@@ -123,7 +123,7 @@ from anadil.model import load
 from anadil.recipe import Optimisation, Sft, Shape
 from anadil.train import engine
 from anadil.train.data import Batch
-from anadil.train.sft import with_lora
+from anadil.model.adapter import with_lora
 
 case = json.loads(sys.argv[1])
 model = load.from_shape(Shape(**case["shape"]), case["vocabulary"], seed=1)

@@ -1,10 +1,8 @@
-"""Packing: no row split, none lost, all counted."""
+"""Packing: no row split, none lost."""
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anadil.errors import UserError
 from anadil.train.pack import Packs, pack
 
 SIZES = st.lists(st.integers(1, 12), min_size=1, max_size=40)
@@ -31,32 +29,14 @@ def labels(packs: Packs) -> list[int]:
 @given(SIZES, st.integers(0, 3))
 def test_what_is_to_be_learned_is_learned_once_an_epoch(sizes: list[int], seed: int) -> None:
     rows = [row(n + 1, 100 * i, 1 + i % n) for i, n in enumerate(sizes)]
-    packs = Packs(rows, 12, seed, "truncate")
+    packs = Packs(rows, 12, seed)
     wanted = [i for ids, learn in rows for i, yes in zip(ids, learn, strict=True) if yes]
     assert labels(packs) == sorted(wanted)
-    assert packs.accounting.learned_tokens == len(wanted)
 
 
 def test_positions_restart_at_each_row_and_at_the_padding() -> None:
-    packs = Packs([row(4, 10), row(3, 20)], 8, 0, "truncate")
+    packs = Packs([row(4, 10), row(3, 20)], 8, 0)
     ids, wanted, at = packs.sample(0)
     assert ids.tolist() == [10, 11, 12, 20, 21, 0, 0, 0]
     assert wanted.tolist() == [11, 12, 13, 21, 22, -100, -100, -100]
     assert at.tolist() == [0, 1, 2, 0, 1, 0, 1, 2]
-
-
-@pytest.mark.parametrize("over_long", ["truncate", "drop"])
-def test_every_row_is_accounted_for(over_long: str) -> None:
-    rows = [row(5, 0), row(20, 100), row(20, 200, learned_from=15), row(5, 300, learned_from=9)]
-    found = Packs(rows, 8, 0, over_long).accounting  # type: ignore[arg-type]
-    lost = found.dropped_over_long + found.dropped_nothing_to_learn
-    assert found.read == 4 == found.kept + lost
-    if over_long == "truncate":
-        assert (found.kept, found.truncated, found.dropped_nothing_to_learn) == (2, 1, 2)
-    else:
-        assert (found.kept, found.dropped_over_long, found.dropped_nothing_to_learn) == (1, 2, 1)
-
-
-def test_nothing_to_learn_at_all_is_an_error() -> None:
-    with pytest.raises(UserError, match="none of 1"):
-        Packs([row(5, 0, learned_from=9)], 8, 0, "truncate")

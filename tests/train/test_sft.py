@@ -9,12 +9,17 @@ import torch
 from tests.train.tiny import byte_tokenizer, model_folder
 
 from anadil.context import Context
+from anadil.dialogues.prepare import Surroundings, prepare
 from anadil.errors import Interrupted
+from anadil.languages import load_profile
 from anadil.model import load
+from anadil.model.adapter import with_lora
 from anadil.recipe import Sft
+from anadil.tokenizer.template import Template
 from anadil.train.engine import Engine
-from anadil.train.sft import merged, rows, run_sft, with_lora
+from anadil.train.sft import run_sft
 
+AROUND = Surroundings(load_profile("az"), seed=1)
 IDS = torch.tensor([[256, 10, 20, 30]])
 
 
@@ -29,7 +34,7 @@ def settings(tmp_path: Path) -> Sft:
     (tmp_path / "chat.jsonl").write_text("\n".join(lines) + "\n\n")
     return Sft(
         data=[tmp_path / "chat.jsonl"], sequence_length=64, global_batch_tokens=128, rank=4,
-        alpha=8, epochs=2, learning_rate=1e-2, checkpoint_every=2,
+        alpha=8, epochs=2, learning_rate=1e-2, checkpoint_every=2, typed_share=0, heldout_share=0,
     )  # fmt: skip
 
 
@@ -37,20 +42,6 @@ def settings(tmp_path: Path) -> Sft:
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "model").mkdir()
     return model_folder(tmp_path / "model")
-
-
-def test_merged_gives_the_logits_of_the_adapted_model(folder: Path, settings: Sft) -> None:
-    model = with_lora(load.load(folder), settings, 1)
-    before = model(input_ids=IDS).logits
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if "lora_B" in name:
-                parameter.normal_(0, 0.1, generator=torch.Generator().manual_seed(2))
-    adapted = model(input_ids=IDS).logits
-    plain = merged(model)
-    assert not torch.allclose(before, adapted, atol=1e-3)
-    torch.testing.assert_close(plain(input_ids=IDS).logits, adapted, rtol=1e-5, atol=1e-5)
-    assert not any("lora" in name for name, _ in plain.named_parameters())
 
 
 def test_only_lora_matrices_of_the_decoder_are_trained(folder: Path, settings: Sft) -> None:
@@ -65,7 +56,7 @@ def test_only_lora_matrices_of_the_decoder_are_trained(folder: Path, settings: S
 
 def test_learns_and_leaves_a_plain_tied_folder(folder: Path, settings: Sft, tmp_path: Path) -> None:
     context = Context(micro_batch_tokens=64, fingerprint="f")
-    metrics = run_sft(folder, tmp_path / "out", settings, context, seed=1)
+    metrics = run_sft(folder, tmp_path / "out", settings, context, AROUND)
     assert metrics["read_dialogues"] == metrics["kept_dialogues"] == 16
     assert metrics["skipped_updates"] == 0
     before, after = load.load(folder), load.load(tmp_path / "out/model")
@@ -80,12 +71,12 @@ def test_learns_and_leaves_a_plain_tied_folder(folder: Path, settings: Sft, tmp_
 
 def test_an_interrupted_run_ends_with_the_same_model(folder: Path, settings: Sft, tmp_path: Path) -> None:
     context = Context(micro_batch_tokens=64, fingerprint="f")
-    run_sft(folder, tmp_path / "a", settings, context, seed=1)
+    run_sft(folder, tmp_path / "a", settings, context, AROUND)
     asked = iter(range(100))
     stopping = Context(micro_batch_tokens=64, fingerprint="f", stop_requested=lambda: next(asked) == 2)
     with pytest.raises(Interrupted):
-        run_sft(folder, tmp_path / "b", settings, stopping, seed=1)
-    run_sft(folder, tmp_path / "b", settings, context, seed=1)
+        run_sft(folder, tmp_path / "b", settings, stopping, AROUND)
+    run_sft(folder, tmp_path / "b", settings, context, AROUND)
     first, second = (load.load(tmp_path / x / "model").state_dict() for x in "ab")
     assert all(torch.equal(first[name], second[name]) for name in first)
 
@@ -94,11 +85,11 @@ def test_killed_after_training_only_the_model_is_written_again(
     folder: Path, settings: Sft, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     context = Context(micro_batch_tokens=64, fingerprint="f")
-    metrics = run_sft(folder, tmp_path / "out", settings, context, seed=1)
+    metrics = run_sft(folder, tmp_path / "out", settings, context, AROUND)
     before = load.load(tmp_path / "out/model").state_dict()
     shutil.rmtree(tmp_path / "out/model")
     monkeypatch.setattr(Engine, "update", None)  # nothing is trained
-    assert run_sft(folder, tmp_path / "out", settings, context, seed=1) == metrics
+    assert run_sft(folder, tmp_path / "out", settings, context, AROUND) == metrics
     after = load.load(tmp_path / "out/model").state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
 
@@ -107,7 +98,10 @@ def test_killed_after_training_only_the_model_is_written_again(
 def test_only_the_assistant_is_learned(settings: Sft, tmp_path: Path, system_prompt: str) -> None:
     (tmp_path / "x.jsonl").write_text(dialogue("salam", "hi") + "\n")
     tokenizer = byte_tokenizer()
-    [(ids, learn)] = rows(settings.model_copy(update={"data": [tmp_path / "x.jsonl"]}), tokenizer, system_prompt)
+    changed = settings.model_copy(update={"data": [tmp_path / "x.jsonl"]})
+    around = Surroundings(load_profile("az"), system_prompt=system_prompt)
+    [row] = prepare(changed, Template(tokenizer), around).rows
+    ids, learn = row.rendered.ids, row.rendered.learned
     learned = [i for i, yes in zip(ids, learn, strict=True) if yes]
     assert tokenizer.decode(learned, skip_special_tokens=False) == "hi<|eot_id|>"
     assert ("be kind" in tokenizer.decode(ids)) == bool(system_prompt)

@@ -15,6 +15,7 @@ from anadil import hub
 from anadil.artifact import MANIFEST
 from anadil.context import Context
 from anadil.errors import UserError
+from anadil.model.adapter import with_lora
 from anadil.model.attention import use_cpu_attention
 from anadil.model.load import from_shape, plain_model
 from anadil.model.objective import Objective
@@ -24,7 +25,6 @@ from anadil.tokenizer.shards import TokenShards
 from anadil.train.data import Batch, Windows
 from anadil.train.fit import Fit, fit
 from anadil.train.loop import batch_rows, step_count, time_steps
-from anadil.train.sft import with_lora
 
 _TIMED_MICRO_BATCHES = 2
 
@@ -106,7 +106,9 @@ def _maker(stage: str, recipe: Recipe) -> Callable[[], nn.Module]:
             config.vocab_size = rows
             auto: Any = AutoModelForCausalLM
             model = auto.from_config(config, dtype=torch.float32)
-        return with_lora(model, recipe.sft, 1) if stage == "sft" and recipe.sft else model
+        return (
+            with_lora(model, recipe.sft, 1) if stage == "sft" and recipe.sft and recipe.sft.method == "lora" else model
+        )
 
     return make
 

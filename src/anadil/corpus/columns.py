@@ -1,6 +1,7 @@
 """Files of rows: parquet, Arrow (as `datasets.save_to_disk` writes it), csv and tsv."""
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,34 @@ from anadil.recipe import Source
 _ROWS = 1024
 
 
+def read_table_rows(path: Path, kind: str) -> Iterator[dict[str, Any]]:
+    """The rows of a file as they are; UserError for what cannot be read."""
+    try:
+        for batch in _batches(path, kind, lambda schema: None):
+            for row in rows_of(batch):
+                if isinstance(row, UnicodeDecodeError):
+                    raise UserError(f"{path}: not UTF-8: {row}", hint="convert the file to UTF-8")
+                yield row
+    except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
+        what = f"{path}: not a {kind.lstrip('.')} file, or cut short: {error}"
+        raise UserError(what, hint="fetch it again, or write it again") from error
+
+
 def row_batches(path: Path, kind: str, source: Source) -> Iterator[pa.RecordBatch]:
     """Batches of a file's rows. UserError if it has no column of texts of the source's name; Arrow's own errors."""
+    yield from _batches(path, kind, lambda schema: _check_column(schema, path, source))
+
+
+def _batches(path: Path, kind: str, check: Callable[[pa.Schema], None]) -> Iterator[pa.RecordBatch]:
     if kind == ".parquet":
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            _check_column(file.schema_arrow, path, source)
+            check(file.schema_arrow)
             yield from file.iter_batches(batch_size=_ROWS)
         return
     with open_file(path) as opened:
         reader = _arrow(opened) if kind == ".arrow" else _separated(opened, "\t" if kind == ".tsv" else ",")
         with reader:
-            _check_column(reader.schema, path, source)
+            check(reader.schema)
             for batch in reader:
                 yield from (batch.slice(start, _ROWS) for start in range(0, batch.num_rows, _ROWS))
 

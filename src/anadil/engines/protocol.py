@@ -12,8 +12,9 @@ from typing import Literal, Self
 from tokenizers import Tokenizer
 
 from anadil.errors import UserError
-from anadil.tokenizer.chat import END_TURN, EOS, control_id, encode_plain, render_ids
+from anadil.tokenizer.chat import EOS, control_id, encode_plain
 from anadil.tokenizer.load import load_tokenizer, to_bytes
+from anadil.tokenizer.template import template_of
 
 FinishReason = Literal["stop", "length"]
 Messages = Sequence[Mapping[str, str]]
@@ -62,7 +63,8 @@ class Engine(ABC):
 
     def __init__(self, tokenizer_folder: Path):
         self.tokenizer: Tokenizer = load_tokenizer(tokenizer_folder)
-        self.stop_ids = frozenset(control_id(self.tokenizer, name) for name in (END_TURN, EOS))
+        self.template = template_of(tokenizer_folder, self.tokenizer)
+        self.stop_ids = frozenset({self.template.end_id, control_id(self.tokenizer, EOS)})
 
     @abstractmethod
     def generate_ids(self, ids: Sequence[int], params: GenerateParams) -> Generator[Token, None, None]:
@@ -78,7 +80,7 @@ class Engine(ABC):
 
     def prompt_ids(self, messages: Messages) -> list[int]:
         """The ids that `generate` starts from; control tokens typed in the messages stay text."""
-        return render_ids(self.tokenizer, messages, add_generation_prompt=True)[0]
+        return self.template.render(messages, add_generation_prompt=True).ids
 
     def longest_prompt(self, max_new_tokens: int) -> int:
         """Tokens that a conversation may have so that it leaves room for the answer, or a quarter for a part of it."""

@@ -17,7 +17,7 @@ from typing import Any, cast
 import numpy as np
 
 from anadil import bootstrap, durable
-from anadil.corpus.dialogues import read_rows
+from anadil.dialogues.read import read_rows
 from anadil.engines import GGUF_PREFERENCE
 from anadil.engines.protocol import Engine, GenerateParams
 from anadil.errors import UserError

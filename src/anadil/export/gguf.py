@@ -18,10 +18,12 @@ from safetensors import safe_open
 
 from anadil import durable
 from anadil.errors import UserError
-from anadil.export.huggingface import check_rows, read_config, weight_files
+from anadil.export.huggingface import check_rows, read_config
 from anadil.export.quantise import BY_LLAMA_CPP, find_quantiser, quantise
-from anadil.tokenizer.chat import BOS, CHAT_TEMPLATE, END_TURN, EOS, PAD, control_id
+from anadil.tokenizer.chat import BOS, EOS, PAD, control_id
 from anadil.tokenizer.load import Vocabulary, llama3_pre_tokenizer, load_tokenizer, read_vocabulary
+from anadil.tokenizer.template import template_of
+from anadil.weights import weight_files
 
 GgufType = Literal["f32", "bf16", "q8_0", "q4_0", "q4_k"]
 ARCHITECTURE = "llama"
@@ -156,11 +158,12 @@ def _add_tokenizer(writer: GGUFWriter, model: Path, config: dict[str, Any]) -> N
     writer.add_token_merges([" ".join(merge) for merge in vocabulary.merges])
     writer.add_bos_token_id(control_id(tokenizer, BOS))
     writer.add_eos_token_id(control_id(tokenizer, EOS))
-    writer.add_eot_token_id(control_id(tokenizer, END_TURN))
+    template = template_of(model, tokenizer)
+    writer.add_eot_token_id(template.end_id)
     if (pad := tokenizer.token_to_id(PAD)) is not None:  # younger than Llama 3.0
         writer.add_pad_token_id(pad)
     writer.add_add_bos_token(True)
-    writer.add_chat_template(CHAT_TEMPLATE)
+    writer.add_chat_template(template.text)
 
 
 def _pattern(pre_tokenizer: Any) -> list[Any]:

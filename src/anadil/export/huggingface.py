@@ -12,10 +12,11 @@ from tokenizers import Tokenizer
 from anadil import durable
 from anadil.errors import UserError
 from anadil.model.load import LEGAL_FILES, copy_files, special_ids
-from anadil.tokenizer.chat import CHAT_TEMPLATE
 from anadil.tokenizer.load import load_tokenizer
+from anadil.tokenizer.template import FILE as TEMPLATE
+from anadil.tokenizer.template import Template, template_of
+from anadil.weights import INDEX, WEIGHTS, weight_files
 
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
 
@@ -29,9 +30,10 @@ def export_huggingface(model: Path, out: Path) -> Path:
     check_rows(config, tokenizer, model)
     with durable.new_folder(out, "huggingface") as folder:
         _copy_weights(model, folder, bool(config.get("tie_word_embeddings")))
-        _write_configs(config, tokenizer, folder)
+        template = template_of(model, tokenizer)
+        _write_configs(config, template, folder)
         copy_files(model, folder, (*TOKENIZER_FILES, *LEGAL_FILES))
-        (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE, encoding="utf-8")
+        (folder / TEMPLATE).write_text(template.text, encoding="utf-8")
     return out
 
 
@@ -53,17 +55,6 @@ def check_rows(config: dict[str, Any], tokenizer: Tokenizer, model: Path) -> Non
         raise UserError(what, hint="tokenizer and model are of different runs; run the transfer stage again")
 
 
-def weight_files(model: Path) -> list[Path]:
-    """The safetensors files of a model folder; UserError if there are none."""
-    if (model / INDEX).is_file():
-        index = json.loads((model / INDEX).read_bytes())
-        return [model / name for name in sorted(set(index["weight_map"].values()))]
-    if (model / WEIGHTS).is_file():
-        return [model / WEIGHTS]
-    hint = "save the model with `save_pretrained`; pickled weights (.bin) are not read"
-    raise UserError(f"{model} has no {WEIGHTS} and no {INDEX}", hint=hint)
-
-
 def _copy_weights(model: Path, folder: Path, tied: bool) -> None:
     weight_map, total = dict[str, str](), 0
     files = weight_files(model)
@@ -83,8 +74,8 @@ def _read_bfloat16(file: Path, skip: set[str]) -> dict[str, torch.Tensor]:
     return {name: t.to(torch.bfloat16) if t.is_floating_point() else t for name, t in read.items()}
 
 
-def _write_configs(config: dict[str, Any], tokenizer: Tokenizer, folder: Path) -> None:
-    ids = special_ids(tokenizer)
+def _write_configs(config: dict[str, Any], template: Template, folder: Path) -> None:
+    ids = special_ids(template)
     config = {key: value for key, value in config.items() if key not in ("torch_dtype", "_name_or_path")}
     _write_json(folder / "config.json", config | {"dtype": "bfloat16"} | ids)
     _write_json(folder / "generation_config.json", {"do_sample": False} | ids)

@@ -77,6 +77,21 @@ class Refusals(_Table):
     unsafe: str = ""
 
 
+class Grounding(_Table):
+    """Words of a question that is asked with passages, and of the rows that such answers are learned from."""
+
+    passages: str = Field(default="Information", description="what stands above the passages")
+    question: str = Field(default="Question", description="what stands before the question")
+    asks_of_table: list[str] = Field(
+        default=["{name}: {column}?"], description="questions about a cell, with {name} and {column}"
+    )
+    answers_of_table: str = Field(
+        default="{name}, {column}: {value}.", description="their answer, with {name}, {column} and {value}"
+    )
+    asks_for_person: list[str] = Field(default=[], description="how customers ask for a person instead of a program")
+    hands_over: str = Field(default="", description="what is said to them")
+
+
 class Thresholds(_Table):
     """Limits of the corpus filter."""
 
@@ -105,6 +120,7 @@ class LanguageProfile(_Table):
     neighbours: list[Neighbour] = []
     page: dict[str, str] = Field(default={}, description="strings of the chat page and the terminal chat")
     refusals: Refusals = Refusals()
+    grounding: Grounding = Grounding()
     eval_sets: dict[str, str] = Field(default={}, description="task -> name of the public evaluation set")
     boilerplate: list[RegularExpression] = Field(
         default=[], description="regular expressions of whole lines that pages repeat: menus, share buttons, notices"

@@ -23,12 +23,14 @@ from transformers.utils import logging
 from anadil.errors import UserError
 from anadil.hub import local_folder
 from anadil.recipe import Shape
-from anadil.tokenizer.chat import BOS, END_TURN, EOS, PAD, control_id
+from anadil.tokenizer.chat import BOS, EOS, PAD, control_id
+from anadil.tokenizer.template import Template
 
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "tokenizer.model",
     "vocab.json", "merges.txt", "chat_template.jinja",
 )  # fmt: skip
+CONFIG_FILES = ("config.json", "generation_config.json", "model.safetensors.index.json")
 LEGAL_FILES = ("LICENSE*", "NOTICE*", "USE_POLICY*")
 
 
@@ -197,17 +199,18 @@ def copy_files(source: Path, target: Path, patterns: Iterable[str]) -> None:
                 shutil.copyfile(file, target / file.name)
 
 
-def special_ids(tokenizer: Tokenizer) -> dict[str, Any]:
+def special_ids(template: Template) -> dict[str, Any]:
     """The ids that begin, end and pad a text, as config.json names them; UserError if there are none."""
-    ends = [control_id(tokenizer, EOS), control_id(tokenizer, END_TURN)]
+    tokenizer = template.tokenizer
+    ends = [control_id(tokenizer, EOS), template.end_id]
     begin, pad = control_id(tokenizer, BOS), control_id(tokenizer, PAD)
     return {"bos_token_id": begin, "eos_token_id": ends, "pad_token_id": pad}
 
 
-def set_special_ids(model: PreTrainedModel, tokenizer: Tokenizer) -> None:
+def set_special_ids(model: PreTrainedModel, template: Template) -> None:
     """Make both configs name this tokenizer's ids; those of another one may be ordinary tokens or no rows at all."""
     for config in (model.config, model.generation_config):
-        for name, value in special_ids(tokenizer).items():
+        for name, value in special_ids(template).items():
             if config is not None:
                 setattr(config, name, value)
 

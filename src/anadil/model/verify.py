@@ -23,6 +23,7 @@ from anadil.model.load import load, special_ids
 from anadil.tokenizer.chat import BOS, control_id, encode_plain
 from anadil.tokenizer.check import Check, not_checked
 from anadil.tokenizer.load import load_tokenizer
+from anadil.tokenizer.template import template_of
 from anadil.tokenizer.verify_base import read_record
 
 _TEXT = "Salam! How are you today? 12,5"
@@ -146,7 +147,7 @@ def _special_ids(folder: Path, tokenizer: Tokenizer) -> Check:
     """`pad_token_id` may be absent; of the ends one may be enough for a model that is not a chatbot yet."""
     name = "special ids"
     try:
-        expected = special_ids(tokenizer)
+        expected = special_ids(template_of(folder, tokenizer))
     except UserError as error:
         return Check(name, False, error.what)
     for file in ("config.json", "generation_config.json"):

@@ -6,9 +6,10 @@ from anadil.recipe.delivery import Evaluate, Export, Gate, Run, Serve
 from anadil.recipe.load import load, override
 from anadil.recipe.proof import Proof
 from anadil.recipe.recipe import STAGES, Recipe
+from anadil.recipe.sft import Grounded, Sft
 from anadil.recipe.table import flatten
 from anadil.recipe.tokenizer import Candidate, Keep, MeasureOn, Tokenizer
-from anadil.recipe.training import Optimisation, Pretrain, Settle, Sft, Transfer
+from anadil.recipe.training import Optimisation, Pretrain, Settle, Transfer
 
 __all__ = [
     "STAGES",
@@ -19,6 +20,7 @@ __all__ = [
     "EvaluationSet",
     "Export",
     "Gate",
+    "Grounded",
     "Keep",
     "MeasureOn",
     "Mix",

@@ -7,9 +7,10 @@ from pydantic import Field, model_validator
 from anadil.recipe.base import Base
 from anadil.recipe.corpus import Corpus
 from anadil.recipe.delivery import Evaluate, Export, Gate, Run, Serve
+from anadil.recipe.sft import Sft
 from anadil.recipe.table import Language, Table
 from anadil.recipe.tokenizer import Tokenizer
-from anadil.recipe.training import Pretrain, Sft, Transfer
+from anadil.recipe.training import Pretrain, Transfer
 
 Stage = Literal["corpus", "tokenizer", "encode", "transfer", "pretrain", "sft", "export", "evaluate"]
 STAGES: tuple[Stage, ...] = ("corpus", "tokenizer", "encode", "transfer", "pretrain", "sft", "export", "evaluate")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
 
 class Table(BaseModel):
@@ -19,6 +19,14 @@ def _resolve(path: Path, info: ValidationInfo) -> Path:
 
 RecipePath = Annotated[Path, AfterValidator(_resolve)]
 """A path that the recipe file states relative to itself; absolute after loading."""
+
+
+def _path_or_url(value: Any, info: ValidationInfo) -> Any:
+    return _resolve(Path(value), info) if isinstance(value, str) and "://" not in value else value
+
+
+PathOrUrl = Annotated[Path | str, BeforeValidator(_path_or_url)]
+"""A path as `RecipePath`, or what has a protocol, such as hf://, as it is."""
 
 
 def _resolve_profile(language: str, info: ValidationInfo) -> str:

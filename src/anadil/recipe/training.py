@@ -1,10 +1,10 @@
-"""[transfer], [pretrain] and [sft]: how the weights change."""
+"""[transfer] and [pretrain]: how the weights change."""
 
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from anadil.recipe.table import RecipePath, Table
+from anadil.recipe.table import Table
 
 
 class Optimisation(Table):
@@ -73,22 +73,3 @@ class Pretrain(Optimisation):
             shares = ", ".join(f"{phase.share:g}" for phase in self.phases)
             raise ValueError(f"the shares of the phases make {sum(p.share for p in self.phases):g}, not 1: {shares}")
         return self
-
-
-class Sft(Optimisation):
-    """Fine-tuning on dialogues with LoRA; only the assistant's tokens are learned."""
-
-    data: list[RecipePath] = Field(
-        min_length=1, description='jsonl files: {"messages": [...]} or a question and its answer'
-    )
-    prompt_field: str = Field(default="prompt", description="field of the question in rows that have no `messages`")
-    answer_field: str = Field(default="answer", description="field of the answer in rows that have no `messages`")
-    rank: int = Field(default=16, gt=0, description="rank of the LoRA matrices")
-    alpha: float = Field(default=32.0, gt=0, description="scale of the LoRA update is alpha / rank")
-    learning_rate: float = Field(default=2e-4, gt=0, description="peak learning rate")
-    weight_decay: float = Field(default=0.0, ge=0, description="AdamW weight decay")
-    epochs: float = Field(default=3.0, gt=0, description="times over the dialogues")
-    global_batch_tokens: int = Field(default=16_384, ge=16, description="tokens in one update of the weights")
-    over_long: Literal["truncate", "drop"] = Field(
-        default="truncate", description="what happens to a dialogue longer than sequence_length; it is counted"
-    )

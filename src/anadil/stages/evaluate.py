@@ -10,8 +10,8 @@ from typing import Any
 from anadil import durable, hub
 from anadil.context import Context
 from anadil.corpus.build import sources, texts
-from anadil.corpus.dialogues import read_dialogues
 from anadil.corpus.hashing import text_hash
+from anadil.dialogues.prepare import Surroundings, all_dialogues
 from anadil.engines import open_engine
 from anadil.evaluate import answers, bits_per_byte
 from anadil.languages import language_key, load_profile
@@ -92,8 +92,8 @@ def _answers(
 
 def _dialogues(recipe: Recipe) -> Iterator[answers.Seen]:
     if recipe.sft and "sft" in recipe.stages:
-        for messages in read_dialogues(recipe.sft.data, recipe.sft.prompt_field, recipe.sft.answer_field):
-            yield from (answers.Seen(m["content"], m["role"] == "assistant") for m in messages)
+        for dialogue in all_dialogues(recipe.sft, Surroundings.of(recipe)):
+            yield from (answers.Seen(m["content"], m["role"] == "assistant") for m in dialogue.messages)
 
 
 def _texts(corpus: Path, language: str, split: str) -> Iterator[str]:

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from anadil import hub
 from anadil.context import Context
+from anadil.dialogues.prepare import Surroundings
 from anadil.recipe import Recipe
 from anadil.train.sft import run_sft
 
@@ -10,5 +12,8 @@ from anadil.train.sft import run_sft
 def run(recipe: Recipe, inputs: dict[str, Path], out: Path, context: Context) -> dict[str, float]:
     """Fine-tune and merge; metrics account for every dialogue."""
     assert recipe.sft is not None, "checked by the recipe: the stage sft has its table"
-    model = next(path for path in inputs.values()) / "model"
-    return run_sft(model, out, recipe.sft, context, seed=recipe.seed, system_prompt=recipe.serve.system_prompt)
+    model = inputs.get("pretrain", inputs.get("transfer"))
+    assert model, "one of them is an input"
+    base = hub.local_folder(recipe.base.path, recipe.base.revision) if recipe.base.path else None
+    tokens = inputs["encode"]
+    return run_sft(model / "model", out, recipe.sft, context, Surroundings.of(recipe), base=base, tokens_folder=tokens)

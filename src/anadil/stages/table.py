@@ -1,16 +1,20 @@
 """The table of stages: the whole road on one page. `anadil.stages.<name>.run` is the code of each row."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from anadil import hub
 from anadil.corpus.files import source_files, source_root, text_files
+from anadil.dialogues.read import dialogue_files
 from anadil.errors import UserError
 from anadil.languages import language_key, profile_source
 from anadil.recipe import Recipe
 from anadil.stages.spec import StageSpec
 
 MODEL = ("sft", "pretrain", "transfer")
-EVALUATE = ("evaluate", "serve.system_prompt", "serve.context_tokens", "sft.prompt_field", "sft.answer_field")
+SEEN = ("sft.data", "sft.prompt_field", "sft.answer_field", "sft.on_error", "sft.grounded")
+SFT = ("sft", "serve.system_prompt", "corpus.own_contacts")
+EVALUATE = ("evaluate", "serve.system_prompt", "serve.context_tokens", *SEEN)
 
 
 def _corpus_files(recipe: Recipe) -> dict[str, Path]:
@@ -56,8 +60,23 @@ def _tokenizer_files(recipe: Recipe) -> dict[str, Path]:
 
 
 def _sft_files(recipe: Recipe) -> dict[str, Path]:
-    data = recipe.sft.data if recipe.sft else []
-    return {f"sft.data[{number}] {path.name}": _existing(path, "sft.data") for number, path in enumerate(data)}
+    """All that rows are made of; the evaluation questions too, for a dialogue that has one is left out."""
+    if recipe.sft is None:
+        return {}
+    table, files = recipe.sft, {f"profile {language_key(recipe.language)}": profile_source(recipe.language)}
+    named: dict[str, Sequence[Path | str]] = {
+        "sft.data": table.data,
+        "sft.grounded.faq": table.grounded.faq,
+        "sft.grounded.tables": table.grounded.tables,
+    }
+    for key, places in named.items():
+        for number, place in enumerate(places):
+            files |= {f"{key}[{number}] {file.name}": file for file in dialogue_files(place, key)}
+    if isinstance(table.template, Path):
+        files["sft.template"] = _existing(table.template, "sft.template")
+    if recipe.evaluate.questions:
+        files["questions"] = _existing(recipe.evaluate.questions, "evaluate.questions")
+    return files | (_base_tokenizer_files(recipe) if table.template == "base" else {})
 
 
 def _evaluate_files(recipe: Recipe) -> dict[str, Path]:
@@ -80,7 +99,7 @@ STAGES: tuple[StageSpec, ...] = (
         "transfer", 3, ("transfer",), ("base", "seed"), ("tokenizer", "encode", "corpus"), _base_files, True, True
     ),
     StageSpec("pretrain", 2, ("pretrain",), ("seed",), ("transfer", "encode"), lambda recipe: {}, True, True, True),
-    StageSpec("sft", 2, ("sft", "serve.system_prompt"), ("seed",), (MODEL[1:],), _sft_files, True, True, True),
+    StageSpec("sft", 3, SFT, ("language", "base", "seed"), (MODEL[1:], "encode"), _sft_files, True, True, True),
     StageSpec("export", 1, ("export",), ("name",), (MODEL, "corpus"), lambda recipe: {}),
     StageSpec("evaluate", 1, EVALUATE, ("language", "base"), ("export", "corpus"), _evaluate_files, True),
 )

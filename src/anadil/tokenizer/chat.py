@@ -1,10 +1,4 @@
-"""Llama 3's published chat format: one renderer to ids, and our own Jinja text that gives the same ids.
-
-Text of users, corpora and passages never becomes control ids here: control ids are put by their number, and
-what stands between them is encoded as plain text. The Jinja template, being text, cannot promise that.
-"""
-
-from collections.abc import Mapping, Sequence
+"""The control tokens of Llama 3's published chat format, and our own Jinja text of it; `template.py` renders it."""
 
 from tokenizers import Tokenizer
 
@@ -17,13 +11,18 @@ END_HEADER = "<|end_header_id|>"
 END_TURN = "<|eot_id|>"
 PAD = "<|finetune_right_pad_id|>"
 CONTROL_TOKENS = (BOS, EOS, START_HEADER, END_HEADER, END_TURN, PAD)
-ROLES = ("system", "user", "assistant")
+ROLES = ("system", "user", "assistant", "tool")
 
 CHAT_TEMPLATE = (
     "{{- bos_token }}"
     "{%- for message in messages %}"
-    "{{- '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' }}"
-    "{{- message['content'] | trim }}"
+    "{{- '<|start_header_id|>' + ('ipython' if message['role'] == 'tool' else message['role']) }}"
+    "{{- '<|end_header_id|>\\n\\n' + ((message['content'] or '') | trim) }}"
+    "{%- for call in message['tool_calls'] or [] %}"
+    "{%- set given = call['function']['arguments'] %}"
+    "{{- '{\"name\": \"' + call['function']['name'] + '\", \"parameters\": ' }}"
+    "{{- (given if given is string else given | tojson) + '}' }}"
+    "{%- endfor %}"
     "{{- '<|eot_id|>' }}"
     "{%- endfor %}"
     "{%- if add_generation_prompt %}"
@@ -51,34 +50,3 @@ def control_id(tokenizer: Tokenizer, name: str) -> int:
         hint = "build the tokenizer with `anadil tokenizer build`, which adds the control tokens"
         raise UserError(f"the tokenizer has no control token {name}", hint=hint)
     return int(identifier)
-
-
-def render_ids(
-    tokenizer: Tokenizer,
-    messages: Sequence[Mapping[str, str]],
-    add_generation_prompt: bool = False,
-) -> tuple[list[int], list[bool]]:
-    """Ids of a conversation, and a mask of the same length: True for what the assistant says, its end of turn too.
-
-    `messages` have `role` (system, user, assistant) and `content`; white space around content is dropped, as
-    the template does. A prompt with `add_generation_prompt` is a prefix of the conversation with its answer.
-    """
-    ids, mask = [control_id(tokenizer, BOS)], [False]
-    for message in messages:
-        role = message["role"]
-        if role not in ROLES:
-            raise UserError(f"unknown role {role!r} in a conversation", hint=f"use one of {', '.join(ROLES)}")
-        header = _header_ids(tokenizer, role)
-        body = [*encode_plain(tokenizer, message["content"].strip()), control_id(tokenizer, END_TURN)]
-        ids += header + body
-        mask += [False] * len(header) + [role == "assistant"] * len(body)
-    if add_generation_prompt:
-        header = _header_ids(tokenizer, "assistant")
-        ids += header
-        mask += [False] * len(header)
-    return ids, mask
-
-
-def _header_ids(tokenizer: Tokenizer, role: str) -> list[int]:
-    start, end = control_id(tokenizer, START_HEADER), control_id(tokenizer, END_HEADER)
-    return [start, *encode_plain(tokenizer, role), end, *encode_plain(tokenizer, "\n\n")]

@@ -10,14 +10,14 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from anadil.errors import UserError
-from anadil.tokenizer.chat import BOS, CONTROL_TOKENS, EOS, PAD, control_id, encode_plain, render_ids
+from anadil.tokenizer.chat import BOS, CONTROL_TOKENS, EOS, PAD, control_id, encode_plain
 from anadil.tokenizer.check import Check, code_points, not_checked
 from anadil.tokenizer.load import load_tokenizer
 from anadil.tokenizer.strings import random_strings
+from anadil.tokenizer.template import template_of, template_text
 from anadil.tokenizer.verify_base import verify_base
 
 __all__ = ["Check", "verify_tokenizer"]
@@ -102,7 +102,7 @@ def _transformers(folder: Path, seed: int) -> Check:
         identifier, found = plain.token_to_id(token), getattr(auto, f"{role}_token_id")
         if identifier is not None and identifier != found:
             return Check(name, False, f"AutoTokenizer has {role}_token_id {found}, {token} is {identifier}")
-    if auto.chat_template != _template_text(folder):
+    if auto.chat_template != template_text(folder):
         return Check(name, False, "AutoTokenizer has another chat template than the folder")
     return Check(name, True, f"AutoTokenizer gives the same ids for {_SAMPLE} strings, and the same special ids")
 
@@ -139,38 +139,21 @@ def _begins(tokenizer: Tokenizer) -> Check:
     return Check(name, True, f"every text begins with {expected[0]}")
 
 
-def _template_text(folder: Path) -> str | None:
-    file = folder / "chat_template.jinja"
-    if file.is_file():
-        return file.read_text(encoding="utf-8")
-    text = _settings(folder).get("chat_template")
-    return text if isinstance(text, str) else None
-
-
-def _settings(folder: Path) -> dict[str, Any]:
-    try:
-        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return settings if isinstance(settings, dict) else {}
-
-
 def _template(folder: Path, tokenizer: Tokenizer) -> Check:
-    """The template as transformers renders it must give the ids that this package trains on."""
-    name, text = "chat template", _template_text(folder)
-    if text is None:
+    """The template as other programs use it, which parse all that it writes, must give the ids that we train on."""
+    name = "chat template"
+    if template_text(folder) is None:
         return Check(name, False, "there is none")
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-    for prompt in (False, True):
-        try:
-            expected, _ = render_ids(tokenizer, _CONVERSATION, add_generation_prompt=prompt)
-            template = environment.from_string(text)
-            rendered = template.render(messages=_CONVERSATION, bos_token=BOS, add_generation_prompt=prompt)
-        except Exception as error:  # a template can raise anything
-            return Check(name, False, f"it cannot be rendered: {error}")
-        found = _parse(tokenizer, rendered)
-        if found != expected:
-            return Check(name, False, f"it renders to other ids than those trained on: {_differ(expected, found)}")
+    try:
+        template = template_of(folder, tokenizer)
+        for prompt in (False, True):
+            expected = template.render(_CONVERSATION, prompt).ids
+            found = _parse(tokenizer, template.text_of(_CONVERSATION, prompt))
+            if found != expected:
+                differ = _differ(expected, found)
+                return Check(name, False, f"it renders to other ids than those trained on: {differ}")
+    except UserError as error:
+        return Check(name, False, f"it cannot be rendered: {error.what}")
     return Check(name, True, f"a conversation of {len(_CONVERSATION)} turns has the ids trained on, BOS once")
 
 

@@ -44,7 +44,7 @@ class Batch:
 
     def rows(self, start: int, stop: int) -> "Batch":
         """The sequences [start, stop) that there are."""
-        return Batch(*(x[start:stop] for x in self._tensors()))
+        return Batch(*(x[start:stop] for x in self.tensors()))
 
     def without_labels(self) -> "Batch":
         """The same sequences, nothing of which is learned."""
@@ -52,9 +52,10 @@ class Batch:
 
     def pinned(self) -> "Batch":
         """The same sequences where a GPU can fetch them while it computes."""
-        return Batch(*(x.pin_memory() for x in self._tensors()))
+        return Batch(*(x.pin_memory() for x in self.tensors()))
 
-    def _tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+    def tensors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Its fields, in order."""
         return self.input_ids_BT, self.labels_BT, self.position_ids_BT
 
 

@@ -46,6 +46,7 @@ def train(
     evaluate: Evaluate | None = None,
     evaluate_after: Callable[[int], bool] = lambda step: False,
     best_of: str | None = None,
+    patience_steps: int = 0,
     words_per_token: float | None = None,
 ) -> State:
     """Train the parameters of `model` that want a gradient for `steps` updates, going on from `out/checkpoints`.
@@ -55,7 +56,8 @@ def train(
     loss (nats a token), lr, grad_norm, tokens and seconds so far (without evaluations), those of `Meter`, and what
     `evaluate` returned after it: before the first update, after those that `evaluate_after` chooses, and
     after the last. The last update leaves a checkpoint too, so that a kill after it costs no training. With `best_of`,
-    the name of a measurement, the weights are in the end those with which it was lowest. Raises
+    the name of a measurement, the weights are in the end those with which it was lowest; after `patience_steps`
+    updates without a lower one training ends. Raises
     Interrupted after saving when a stop is asked for, and UserError when loss or gradient is not finite
     `MOST_SKIPPED_IN_A_ROW` times in a row, and for a model that cannot be trained here (see `Engine`).
     """
@@ -71,6 +73,9 @@ def train(
     with closing(batches), closing(log), context.progress.task("train", steps - state.step, "steps") as task:
         began = time.monotonic()
         for batch in batches:
+            if patience_steps and state.best_step and state.step - state.best_step > patience_steps:
+                context.progress.line(f"  no better {best_of} for {patience_steps} steps: enough")
+                break
             torch.manual_seed((seed * 2**32 + state.step) % 2**63)  # dropout needs no state to resume
             rate = learning_rate(state.step, steps, settings)
             update = engine.update(batch, rate)

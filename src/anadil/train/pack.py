@@ -2,12 +2,9 @@
 
 from bisect import bisect_left, insort
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from anadil.errors import UserError
 from anadil.model.loss import IGNORE_INDEX
 from anadil.train.data import Ids, epoch_order, positions
 
@@ -15,31 +12,15 @@ Row = tuple[Sequence[int], Sequence[bool]]
 """Token ids of a dialogue, and which of them are to be learned."""
 
 
-@dataclass(frozen=True)
-class Accounting:
-    """What became of the rows: read = kept + dropped, truncated ones are among the kept."""
-
-    read: int
-    kept: int
-    truncated: int
-    dropped_over_long: int
-    dropped_nothing_to_learn: int
-    learned_tokens: int
-
-
 class Packs:
-    """Sequences of `length` tokens, each of one or more whole rows; positions restart at each row."""
+    """Sequences of `length` tokens, each of one or more whole rows; positions restart at each row.
 
-    def __init__(self, rows: Sequence[Row], length: int, seed: int, over_long: Literal["truncate", "drop"]):
-        self.length, self.seed = length, seed
-        self.rows, self.accounting = _fit(rows, length, over_long)
-        if not self.rows:
-            hint = "raise sequence_length, or check that the dialogues have assistant messages"
-            raise UserError(
-                f"none of {len(rows)} dialogues has something to learn in {length} tokens",
-                hint=hint,
-            )
-        self.packs = pack([len(ids) - 1 for ids, _ in self.rows], length)
+    The last token of a row is a label only, so a row may have one more than `length`.
+    """
+
+    def __init__(self, rows: Sequence[Row], length: int, seed: int):
+        self.length, self.seed, self.rows = length, seed, rows
+        self.packs = pack([len(ids) - 1 for ids, _ in rows], length)
         self.per_epoch = len(self.packs)
 
     def sample(self, index: int) -> tuple[Ids, Ids, Ids]:
@@ -73,19 +54,3 @@ def pack(sizes: Sequence[int], length: int) -> list[list[int]]:
         packs[at].append(index)
         insort(spaces, (free - sizes[index], at))
     return packs
-
-
-def _fit(rows: Sequence[Row], length: int, over_long: str) -> tuple[list[Row], Accounting]:
-    kept: list[Row] = []
-    truncated = dropped = nothing = 0
-    for ids, learn in rows:
-        long = len(ids) > length + 1
-        if long and over_long == "drop":
-            dropped += 1
-        elif not any(learn[1 : length + 1]):
-            nothing += 1
-        else:
-            truncated += long
-            kept.append((ids[: length + 1], learn[: length + 1]))
-    learned = sum(sum(learn[1:]) for _, learn in kept)
-    return kept, Accounting(len(rows), len(kept), truncated, dropped, nothing, learned)

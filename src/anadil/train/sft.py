@@ -1,98 +1,181 @@
-"""Fine-tuning on dialogues: LoRA on every linear layer of the decoder, merged into a plain model at the end."""
+"""Fine-tuning on dialogues: LoRA on every linear layer, merged into a plain model at the end; or all weights."""
 
-import warnings
-from collections.abc import Iterator
-from dataclasses import asdict
+import json
+import math
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import PeftModel
 from tokenizers import Tokenizer
-from transformers import PreTrainedModel
+from torch import nn
 
+from anadil import durable
 from anadil.context import Context
-from anadil.corpus.dialogues import read_dialogues
+from anadil.dialogues.prepare import Prepared, Surroundings, prepare
+from anadil.dialogues.rows import Row
+from anadil.errors import UserError
 from anadil.model import load, ranks, sharding
+from anadil.model.adapter import merge, save_adapter, with_lora
+from anadil.model.score import score_tokens
 from anadil.recipe import Sft
-from anadil.tokenizer.chat import render_ids
-from anadil.train.data import batch
+from anadil.tokenizer.shards import TokenShards
+from anadil.tokenizer.template import FILE as TEMPLATE
+from anadil.tokenizer.template import Template, template_of, template_text
+from anadil.train.data import Batch, Windows, batch
 from anadil.train.loop import batch_rows, step_count, train
-from anadil.train.pack import Packs, Row
-from anadil.train.pretrain import summary, write_model
+from anadil.train.pack import Packs
+from anadil.train.pretrain import MEASURED_AT_A_TIME, summary
+
+ADAPTER = "adapter"
+HELDOUT = "answers_bits_per_byte"
 
 
 def run_sft(
-    model_folder: Path, out: Path, settings: Sft, context: Context, *, seed: int, system_prompt: str = ""
+    model_folder: Path,
+    out: Path,
+    settings: Sft,
+    context: Context,
+    around: Surroundings,
+    *,
+    base: Path | None = None,
+    tokens_folder: Path | None = None,
 ) -> dict[str, float]:
-    """Fine-tune the model in `model_folder` on the dialogues of `settings.data` and write it to `out/model`.
+    """Fine-tune the model in `model_folder` on the dialogues of `settings` and write it to `out/model`.
 
-    Only what the assistant says is learned. Metrics account for every dialogue. Goes on from
-    `out/checkpoints`, which stay until the stage is done.
+    Only what the assistant says is learned. Metrics account for every dialogue. LoRA leaves `out/adapter` too, in
+    peft's format. `base` is the folder that has the base's own template, if that is asked for; `tokens_folder` the
+    encoded corpus, of which some is replayed. Goes on from `out/checkpoints`, which stay until the stage is done.
     """
-    tokenizer = load.tokenizer(model_folder)
-    packs = Packs(list(rows(settings, tokenizer, system_prompt)), settings.sequence_length, seed, settings.over_long)
-    base = load.load(model_folder, device=context.device)
-    load.check_fits(base, vocab_size=0, sequence_length=settings.sequence_length)
-    model = with_lora(base, settings, seed)
-    per_batch = batch_rows(settings)
-    steps = step_count(settings, packs.per_epoch, per_batch)
+    template = choose_template(settings, load.tokenizer(model_folder), model_folder, base)
+    prepared = prepare(settings, template, around)
+    model = load.load(model_folder, device=context.device)
+    load.check_fits(model, vocab_size=0, sequence_length=settings.sequence_length)
+    trained: nn.Module = with_lora(model, settings, around.seed) if settings.method == "lora" else model
+    batches = Batches(prepared, settings, around.seed, tokens_folder)
+    heldout = HeldoutAnswers(prepared.heldout, template.tokenizer)
+    if ranks.world()[0] == 0:
+        durable.write_json(out / "dialogues.json", _facts(prepared, template), "dialogues")
     state = train(
-        model,
-        lambda step: batch(packs, step, per_batch),
+        trained,
+        batches.batch,
         settings,
         out,
         context,
-        steps=steps,
-        seed=seed,
+        steps=(steps := step_count(settings, batches.packs.per_epoch, batches.dialogues)),
+        seed=around.seed,
+        evaluate=heldout.measure if heldout.rows else None,
+        evaluate_after=lambda step: step % settings.eval_every == 0,
+        best_of=HELDOUT if heldout.rows and settings.keep == "best" else None,
+        patience_steps=settings.patience * settings.eval_every,
     )
-    adapter = {name: sharding.whole(p.detach()) for name, p in model.named_parameters() if p.requires_grad}
-    if ranks.world()[1] > 1:  # what is divided cannot be merged
-        model = with_lora(load.load(model_folder), settings, seed)
-        model.load_state_dict(adapter, strict=False)
-    plain = merged(model)
-    write_model(plain, plain.state_dict(), model_folder, out)
-    counts = {f"{name}_dialogues": float(n) for name, n in asdict(packs.accounting).items() if name != "learned_tokens"}
+    _write(trained, model_folder, out, template)
     return (
         summary(out)
-        | counts
+        | prepared.account.metrics()
         | {
-            "learned_tokens_per_epoch": packs.accounting.learned_tokens,
             "steps": state.step,
+            "planned_steps": steps,
             "trained_tokens": state.tokens,
             "skipped_updates": state.skipped,
         }
     )
 
 
-def with_lora(model: PreTrainedModel, settings: Sft, seed: int) -> PeftModel:
-    """The model with LoRA matrices on all linear layers but the output head; nothing else is trained.
-
-    All layers, MLP too: https://thinkingmachines.ai/blog/lora. Embeddings stay frozen, hence tied.
-    """
-    torch.manual_seed(seed)
-    config = LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,  # type: ignore[arg-type]  # only ever divided by r
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a name that it renamed
-        wrapped = get_peft_model(model, config)
-    assert isinstance(wrapped, PeftModel)
-    return wrapped
-
-
-def merged(model: PeftModel) -> PreTrainedModel:
-    """The plain model with the LoRA matrices added to its weights; `model` cannot be used afterwards."""
-    plain = model.merge_and_unload()
-    assert isinstance(plain, PreTrainedModel)
-    return plain
+def choose_template(settings: Sft, tokenizer: Tokenizer, model_folder: Path, base: Path | None) -> Template:
+    """The template that the recipe asks for; UserError if there is none, or the model cannot be trained with it."""
+    if settings.template == "llama3":
+        return Template(tokenizer)
+    if isinstance(settings.template, Path):
+        try:
+            text = settings.template.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            what = f"cannot read the chat template {settings.template}: {error}"
+            raise UserError(what, hint='name a Jinja file in sft.template, or set it to "llama3"') from error
+        return template_of(model_folder, tokenizer, text)
+    found = template_text(base) if base else None
+    if found is None:
+        what = f'sft.template = "base", and the base {base or ""} has no chat template'
+        raise UserError(what, hint='set sft.template = "llama3": the format of Llama 3 in our own text')
+    return template_of(model_folder, tokenizer, found)
 
 
-def rows(settings: Sft, tokenizer: Tokenizer, system_prompt: str = "") -> Iterator[Row]:
-    """Ids and learning mask of each dialogue; the system prompt goes before those that have none of their own."""
-    for messages in read_dialogues(settings.data, settings.prompt_field, settings.answer_field):
-        if system_prompt and messages[0]["role"] != "system":
-            messages = [{"role": "system", "content": system_prompt}, *messages]
-        yield render_ids(tokenizer, messages, False)
+class Batches:
+    """Global batches: packed dialogues, and running text of the corpus in its share of the sequences."""
+
+    def __init__(self, prepared: Prepared, settings: Sft, seed: int, tokens_folder: Path | None):
+        length, self.rows = settings.sequence_length, batch_rows(settings)
+        self.packs = Packs([(row.rendered.ids, row.rendered.learned) for row in prepared.rows], length, seed)
+        self.replayed = min(self.rows - 1, round(settings.replay_share * self.rows))
+        if settings.replay_share and not self.replayed:
+            what = f"sft.replay_share = {settings.replay_share} of {self.rows} sequences in an update is none"
+            raise UserError(what, hint="raise it, or sft.global_batch_tokens")
+        self.dialogues = self.rows - self.replayed
+        self.windows = Windows(TokenShards(tokens_folder), length, seed) if self.replayed and tokens_folder else None
+
+    def batch(self, step: int) -> Batch:
+        """That of update `step`."""
+        mine = batch(self.packs, step, self.dialogues)
+        if not self.windows:
+            return mine
+        replayed = batch(self.windows, step, self.replayed)
+        pairs = zip(mine.tensors(), replayed.tensors(), strict=True)
+        return Batch(*(torch.cat(pair) for pair in pairs))
+
+
+class HeldoutAnswers:
+    """What dialogues that are not learned from cost in bits a byte of their answers: comparable over tokenizers."""
+
+    def __init__(self, rows: Sequence[Row], tokenizer: Tokenizer):
+        self.rows = [(row.rendered.ids, np.array(row.rendered.learned[1:], bool)) for row in rows]
+        said = ([i for i, yes in zip(row.rendered.ids, row.rendered.learned, strict=True) if yes] for row in rows)
+        self.bytes = sum(len(tokenizer.decode(ids, skip_special_tokens=True).encode()) for ids in said)
+
+    def measure(self, step: int, objective: nn.Module) -> dict[str, float]:
+        """Of the model now."""
+        nats = score_tokens(objective, [ids for ids, _ in self.rows], max_tokens=MEASURED_AT_A_TIME)
+        total = sum(float(nll_T[learned].sum()) for nll_T, (_, learned) in zip(nats, self.rows, strict=True))
+        return {HELDOUT: total / math.log(2) / max(1, self.bytes)}
+
+
+def _facts(prepared: Prepared, template: Template) -> dict[str, Any]:
+    """For people: what became of the dialogues, and the first rows with what is learned of them."""
+    account = prepared.account
+    samples = [
+        {"place": row.place, "kind": row.kind, "pieces": template.pieces(row.rendered)} for row in prepared.rows[:20]
+    ]
+    counts = {"read": account.read, "made": account.made, "out": account.out, "changed": account.changed}
+    return counts | {"kept": account.kept, "heldout": account.heldout, "samples": samples}
+
+
+def _write(model: nn.Module, before: Path, out: Path, template: Template) -> None:
+    """Leave `out/model`, and of LoRA the adapter that it was merged from, from the first process."""
+    plain = load.plain_model(model)
+    if isinstance(model, PeftModel):
+        state = {name: sharding.whole(p.detach()) for name, p in model.named_parameters() if p.requires_grad}
+    else:
+        state = sharding.whole_state(model)
+    if ranks.world()[0] == 0:
+        if isinstance(model, PeftModel):
+            with durable.new_folder(out / ADAPTER, "adapter") as folder:
+                save_adapter(model, state, folder)
+        with durable.new_folder(out / "model", "model") as folder:
+            if isinstance(model, PeftModel):
+                merge(before, out / ADAPTER, folder)
+                load.copy_files(before, folder, load.CONFIG_FILES)
+            else:
+                load.save(plain, folder, state=state)
+            load.copy_companions(before, folder)
+            (folder / TEMPLATE).write_text(template.text, encoding="utf-8")
+            _name_ends(folder, template)
+    ranks.wait_for_all()
+
+
+def _name_ends(folder: Path, template: Template) -> None:
+    """Both configs say what ends an answer with this template."""
+    for name in ("config.json", "generation_config.json"):
+        if (folder / name).is_file():
+            config = json.loads((folder / name).read_bytes()) | load.special_ids(template)
+            (folder / name).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

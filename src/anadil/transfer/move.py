@@ -16,6 +16,7 @@ from anadil.tokenizer.continue_bpe import Cutter, word_of
 from anadil.tokenizer.load import Vocabulary, other_kind, read_vocabulary
 from anadil.tokenizer.shards import TokenShards
 from anadil.tokenizer.surgery import read_surgery
+from anadil.tokenizer.template import template_of
 from anadil.transfer import rows
 from anadil.transfer.contexts import sample_contexts
 from anadil.transfer.untrained import untrained
@@ -60,7 +61,7 @@ def move(
         out_VD = rows.calibrate(out_VD, new, few, _shares(shards.language_counts()), bias_D)
         metrics["calibration_contexts"] = float(len(contexts.hidden_ND))
     _put(model, out_VD if tied else in_VD, out_VD, tied)
-    set_special_ids(model, tokenizer(tokenizer_folder))
+    set_special_ids(model, template_of(tokenizer_folder, tokenizer(tokenizer_folder)))
     return metrics, new
 
 

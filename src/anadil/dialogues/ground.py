@@ -1,0 +1,143 @@
+"""Grounded rows from what a team has: a question with passages, and the answer that these allow.
+
+Of three kinds: answered, with the number of the passage; unanswerable, where no passage says it; handed over, where a
+person is asked for. Which passages stand beside the right one, and where, follows from the row's number and the seed.
+"""
+
+import random
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from anadil.corpus.files import kind_of
+from anadil.dialogues.passages import Passage, cited
+from anadil.dialogues.read import Fields, dialogue_files, read_dialogues, read_rows
+from anadil.errors import UserError
+from anadil.languages import LanguageProfile
+from anadil.recipe import Grounded
+
+KINDS = ("answered", "unanswerable", "handed_over")
+_UNIT = re.compile(r"(?P<name>.*?)\s*\((?P<unit>[^()]+)\)\s*\Z")
+_WORD = re.compile(r"\w{3,}")
+_NEAREST = 8
+"""Passages most like the right one, among which those beside it are chosen."""
+
+
+@dataclass(frozen=True)
+class GroundedRow:
+    """A question with passages and what is to be answered."""
+
+    kind: str
+    question: str
+    passages: tuple[Passage, ...]
+    answer: str
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A question whose answer stands in a passage."""
+
+    question: str
+    answer: str
+    passage: Passage
+
+
+def grounded_rows(settings: Grounded, fields: Fields, profile: LanguageProfile, seed: int) -> list[GroundedRow]:
+    """A row for each question of the FAQ and of the tables; UserError for files without any."""
+    known = [*_of_faq(settings.faq, fields), *_of_tables(settings.tables, settings.questions_a_row, profile, seed)]
+    if not known:
+        return []
+    passages = list(dict.fromkeys(one.passage for one in known))
+    near = _Nearness(passages, profile)
+    return [_row(one, near, settings, profile, random.Random(f"{seed} {n}")) for n, one in enumerate(known)]
+
+
+def _row(
+    one: _Known, near: "_Nearness", settings: Grounded, profile: LanguageProfile, rng: random.Random
+) -> GroundedRow:
+    drawn, words = rng.random(), profile.grounding
+    others = [passage for passage in near.to(one.passage) if one.answer not in passage.text]
+    others = rng.sample(others, min(len(others), rng.randrange(settings.passages)))
+    if drawn < settings.handover_share and words.asks_for_person:
+        return GroundedRow("handed_over", rng.choice(words.asks_for_person), tuple(others), words.hands_over)
+    if drawn < settings.handover_share + settings.unanswerable_share and others and profile.refusals.unknown:
+        return GroundedRow("unanswerable", one.question, tuple(others), profile.refusals.unknown)
+    shown = [*others, one.passage]
+    rng.shuffle(shown)
+    return GroundedRow("answered", one.question, tuple(shown), f"{one.answer} {cited(shown.index(one.passage) + 1)}")
+
+
+def _of_faq(places: Sequence[Path], fields: Fields) -> Iterator[_Known]:
+    """Each question of a customer with what was answered; a transcript has several."""
+    for _, messages in read_dialogues(places, fields):
+        for asked, answered in pairwise(messages):
+            if asked["role"] == "user" and answered["role"] == "assistant" and answered["content"].strip():
+                question, answer = asked["content"].strip(), answered["content"].strip()
+                yield _Known(question, answer, Passage(answer, question))
+
+
+def _of_tables(places: Sequence[Path], questions: int, profile: LanguageProfile, seed: int) -> Iterator[_Known]:
+    for file in (file for place in places for file in dialogue_files(place, "sft.grounded.tables")):
+        if kind_of(file) == ".jsonl":
+            raise UserError(f"{file}: a table is a csv, tsv or parquet file", hint="or name it in sft.grounded.faq")
+        for number, (where, row) in enumerate(read_rows(file)):
+            cells = [(column, str(value).strip()) for column, value in row.items() if value not in (None, "")]
+            if len(cells) < 2:
+                what = f"{where}: a row of a table needs a name and a value, it has {len(cells)} cells"
+                raise UserError(what, hint="the first column is the name, the others what is known of it")
+            yield from _of_row(cells, profile, random.Random(f"{seed} {file.name} {number}"), questions)
+
+
+def _of_row(
+    cells: Sequence[tuple[str, str]], profile: LanguageProfile, rng: random.Random, questions: int
+) -> Iterator[_Known]:
+    name, words = cells[0][1], profile.grounding
+    facts = [(*_unit(column), value) for column, value in cells[1:]]
+    passage = Passage("\n".join(f"{column}: {_valued(value, unit)}" for column, unit, value in facts), name)
+    for column, unit, value in rng.sample(facts, min(questions, len(facts))):
+        question = rng.choice(words.asks_of_table).format(name=name, column=column)
+        answer = words.answers_of_table.format(name=name, column=column, value=_valued(value, unit))
+        yield _Known(question, answer, passage)
+
+
+def _unit(column: str) -> tuple[str, str]:
+    """`price (AZN)` as name and unit."""
+    match = _UNIT.fullmatch(column.strip())
+    return (match["name"], match["unit"]) if match else (column.strip(), "")
+
+
+def _valued(value: str, unit: str) -> str:
+    return f"{value} {unit}" if unit else value
+
+
+class _Nearness:
+    """Of each passage those that share most of its rarer words: beside it they are hard to tell apart."""
+
+    def __init__(self, passages: Sequence[Passage], profile: LanguageProfile):
+        self._passages = passages
+        self._words = [set(_WORD.findall(profile.fold_for_comparison(f"{p.title} {p.text}"))) for p in passages]
+        self._holders: dict[str, list[int]] = {}
+        for number, words in enumerate(self._words):
+            for word in sorted(words):
+                self._holders.setdefault(word, []).append(number)
+        self._places = {passage: number for number, passage in enumerate(passages)}
+
+    def to(self, passage: Passage) -> list[Passage]:
+        """The nearest, the most alike first; never itself."""
+        number = self._places[passage]
+        shared: dict[int, float] = {}
+        for word in sorted(self._words[number]):
+            holders = self._holders[word]
+            if len(holders) <= max(_NEAREST, len(self._passages) // 2):
+                for other in holders:
+                    shared[other] = shared.get(other, 0.0) + 1 / len(holders)
+        shared.pop(number, None)
+        ranked = sorted(shared, key=lambda other: (-shared[other], other))[:_NEAREST]
+        rest: Iterable[int] = (other for other in range(len(self._passages)) if other != number and other not in shared)
+        for other in rest:
+            if len(ranked) >= _NEAREST:
+                break
+            ranked.append(other)
+        return [self._passages[other] for other in ranked]

@@ -1,0 +1,199 @@
+"""Conversations as people have them: OpenAI's messages, ShareGPT, Alpaca, a question with its answer.
+
+All become a list of messages as OpenAI's API has them; what is no conversation is refused, with its place.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anadil.corpus.columns import read_table_rows
+from anadil.corpus.files import kind_of, open_file, text_files
+from anadil.corpus.remote import local_copy
+from anadil.errors import UserError
+
+Message = dict[str, Any]
+"""`role` (system, user, assistant, tool), `content`, and perhaps `tool_calls` or `tool_call_id`."""
+OnError = Callable[[str, UserError], None]
+"""Called with a reason and what was found; it raises to stop, or returns to skip."""
+
+_ROLES = {"system": "system", "developer": "system", "user": "user", "human": "user", "assistant": "assistant",
+          "gpt": "assistant", "model": "assistant", "tool": "tool", "observation": "tool"}  # fmt: skip
+_PAIRS = (("question", "answer"), ("prompt", "completion"), ("prompt", "response"), ("input", "output"))
+_NAME = re.compile(r"[\w.:-]{1,128}")
+_HINT = 'write {"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}'
+
+
+class NoConversation(UserError):
+    """A row that is none; `reason` is what it is counted under."""
+
+    def __init__(self, reason: str, what: str, hint: str = _HINT):
+        super().__init__(what, hint=hint)
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Names of the fields of a question and its answer, in rows that have no list of messages."""
+
+    prompt: str = "prompt"
+    answer: str = "answer"
+
+
+def dialogue_files(place: Path | str, key: str = "sft.data") -> list[Path]:
+    """The files at a path or URL; UserError if there are none that can hold dialogues."""
+    if isinstance(place, str):
+        place = local_copy(place)
+    if place.is_file() and kind_of(place) is None:  # a jsonl of another name
+        return [place]
+    return [
+        file for file in text_files(place, key) if kind_of(file) in (".jsonl", ".csv", ".tsv", ".parquet", ".arrow")
+    ]
+
+
+def read_dialogues(
+    places: Iterable[Path | str], fields: Fields, on_error: OnError | None = None
+) -> Iterator[tuple[str, list[Message]]]:
+    """(place, messages) of each conversation; what is none is told to `on_error`, without which it is raised."""
+    for place in places:
+        for file in dialogue_files(place):
+            for where, row in read_rows(file):
+                try:
+                    messages = messages_of(row, fields)
+                    check_turns(messages)
+                except NoConversation as error:
+                    error.what = f"{where}: {error.what}"
+                    if on_error is None:
+                        raise
+                    on_error(error.reason, error)
+                else:
+                    yield where, messages
+
+
+def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, fields) of each row of a jsonl, csv, tsv, parquet or Arrow file.
+
+    UserError names a line that is not a JSON object in UTF-8, or a file that cannot be read.
+    """
+    if not path.is_file():
+        raise UserError(f"no file at {path}", hint="paths in a recipe are relative to the recipe file")
+    kind = kind_of(path) or ".jsonl"
+    if kind != ".jsonl":
+        for number, row in enumerate(read_table_rows(path, kind), 1):
+            yield f"{path}, row {number}", row
+        return
+    with open_file(path) as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            place = f"{path}, line {number}"
+            try:
+                row = json.loads(line.decode())
+            except (ValueError, RecursionError) as error:  # of JSON and of UTF-8
+                raise UserError(f"{place}: {error}", hint="write one JSON object a line, in UTF-8") from error
+            if not isinstance(row, dict):
+                raise UserError(f"{place}: not a JSON object", hint="write one JSON object a line")
+            yield place, row
+
+
+def messages_of(row: Mapping[str, Any], fields: Fields) -> list[Message]:
+    """The messages of a row in any of the formats; NoConversation if it is in none."""
+    turns = row.get("messages", row.get("conversations", row.get("conversation")))
+    if isinstance(turns, str):  # a list in a column of text
+        turns = _parsed(turns)
+    if isinstance(turns, list) and turns:
+        return [_message(turn) for turn in turns]
+    if isinstance(row.get("instruction"), str) and isinstance(row.get("output"), str):  # Alpaca
+        instruction = "\n\n".join(text for key in ("instruction", "input") if (text := str(row.get(key) or "").strip()))
+        return _with_system(row, [_said("user", instruction), _said("assistant", row["output"])])
+    for prompt, answer in ((fields.prompt, fields.answer), *_PAIRS):
+        asked, answered = row.get(prompt), row.get(answer)
+        if isinstance(asked, str) and isinstance(answered, str):
+            return _with_system(row, [_said("user", asked), _said("assistant", answered)])
+        if isinstance(asked, list) and isinstance(answered, list):  # conversations in two parts
+            return [_message(turn) for turn in (*asked, *answered)]
+    known = f"`messages`, `conversations`, `instruction` and `output`, or {fields.prompt!r} and {fields.answer!r}"
+    what = f"no conversation: it has {', '.join(map(str, row)) or 'nothing'}, and none of {known}"
+    raise NoConversation("no_conversation", what, hint=f"{_HINT}, or set sft.prompt_field and sft.answer_field")
+
+
+def check_turns(messages: Sequence[Message]) -> None:
+    """NoConversation unless people and assistant take turns, the assistant speaks, and nobody says nothing."""
+    if not any(message["role"] == "assistant" for message in messages):
+        raise NoConversation("no_assistant", "no message of the assistant: there is nothing to learn")
+    before = "nobody"
+    for number, message in enumerate(messages, 1):
+        role = message["role"]
+        if not _may_follow(before, role):
+            what = f"roles out of order: message {number} is of {role} and follows {before}"
+            raise NoConversation("roles", what, hint="a system message comes first, then user and assistant in turns")
+        if not (message.get("content") or "").strip() and not message.get("tool_calls"):
+            raise NoConversation("empty", f"message {number}, of {role}, is empty")
+        before = "assistant, who calls a tool" if message.get("tool_calls") else role
+    if before == "user":
+        raise NoConversation("roles", "the last message is the user's: nothing is learned from it, leave it out")
+
+
+def _may_follow(before: str, role: str) -> bool:
+    allowed = {
+        "system": {"nobody"},
+        "user": {"nobody", "system", "assistant"},
+        "assistant": {"user", "tool"},
+        "tool": {"assistant, who calls a tool", "tool"},
+    }
+    return before in allowed[role]
+
+
+def _message(turn: Any) -> Message:
+    if not isinstance(turn, dict):
+        raise NoConversation("no_conversation", f"a message is a {type(turn).__name__}, not an object")
+    role = turn.get("role", turn.get("from"))
+    content = turn.get("content", turn.get("value"))
+    if role not in _ROLES:
+        known = ", ".join(sorted({*_ROLES}))
+        raise NoConversation("roles", f"unknown role {role!r}", hint=f"roles are {known}")
+    if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
+        content = "".join(str(part.get("text", "")) for part in content)
+    if content is not None and not isinstance(content, str):
+        raise NoConversation("no_text", f"a message of {role} is no text but {type(content).__name__}")
+    message: Message = {"role": _ROLES[role], "content": content or ""}
+    if turn.get("tool_calls"):
+        message["tool_calls"] = [_call(call) for call in turn["tool_calls"]]
+    if turn.get("tool_call_id"):
+        message["tool_call_id"] = _checked(turn["tool_call_id"])
+    return message
+
+
+def _call(call: Any) -> dict[str, Any]:
+    function = call.get("function", call) if isinstance(call, dict) else {}
+    given = function.get("arguments", {})
+    if not isinstance(given, (str, dict)):
+        raise NoConversation("no_text", f"a tool is called with {type(given).__name__}, not with text or an object")
+    found = {"type": "function", "function": {"name": _checked(function.get("name")), "arguments": given}}
+    return {"id": _checked(call["id"]), **found} if call.get("id") else found
+
+
+def _checked(name: Any) -> str:
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        what = f"{name!r} is no name of a tool: letters, digits and . : - _ make one"
+        raise NoConversation("tool_name", what, hint="give the tool another name")
+    return name
+
+
+def _said(role: str, text: str) -> Message:
+    return {"role": role, "content": text}
+
+
+def _with_system(row: Mapping[str, Any], messages: list[Message]) -> list[Message]:
+    system = row.get("system")
+    return [_said("system", system), *messages] if isinstance(system, str) and system.strip() else messages
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None

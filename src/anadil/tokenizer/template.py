@@ -1,0 +1,227 @@
+"""Chat templates: any Jinja text becomes ids, so that what people type stays text and it is known who said what.
+
+A template is text, and text cannot say which of its control tokens are meant. So what is said goes through it between
+marks (`marks.py`): there it is encoded as plain text, and control tokens are ids only in what the template itself
+writes. An answer begins where the prompt that asks for it ends, and ends with the first control token after the last
+of its marks.
+"""
+
+import json
+import re
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from jinja2 import TemplateError, TemplateSyntaxError, nodes
+from jinja2.ext import Extension
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer
+
+from anadil.errors import UserError
+from anadil.tokenizer.chat import BOS, CHAT_TEMPLATE, CONTROL_TOKENS, EOS, ROLES, control_id, encode_plain
+from anadil.tokenizer.marks import Marked, Message, choose_marks, control_tokens, in_order, mapped, strings
+
+FILE = "chat_template.jinja"
+OURS = 'leave sft.template out: "llama3" is the format of Llama 3 in our own text'
+_SAID = "Salam \u0259 1"
+_PROBE = [{"role": "user", "content": _SAID}, {"role": "assistant", "content": _SAID}]
+_TRIMS: tuple[Callable[[str], str], ...] = (str.strip, str, str.rstrip, str.lstrip)
+_CHANGES = "it changes, repeats or leaves out what is said"
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """Ids of a conversation, and which of them the assistant said, its end of turn among them."""
+
+    ids: list[int]
+    learned: list[bool]
+
+
+class Template:
+    """A chat template with the tokenizer whose control tokens it writes.
+
+    Raises UserError for a template that cannot be read or rendered, that changes what is said, that begins with BOS
+    twice, or after whose answers no control token says that they end.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, text: str = CHAT_TEMPLATE, *, bos: str = BOS, eos: str = EOS):
+        self.tokenizer, self.text = tokenizer, text
+        added = tokenizer.get_added_tokens_decoder().values()
+        special = {token.content for token in added if token.special or token.content in CONTROL_TOKENS}
+        names = "|".join(map(re.escape, sorted(special, key=len, reverse=True)))
+        self._control, self._bos = re.compile(f"({names})" if names else "((?!))"), bos
+        self._names = {"bos_token": bos, "eos_token": eos}
+        try:
+            self._template = _environment().from_string(text)
+        except TemplateSyntaxError as error:
+            raise UserError(f"the chat template, line {error.lineno}: {error.message}", hint=OURS) from error
+        self._trim = self._find_trim()
+        self.end_id = self._find_end()
+
+    def render(self, messages: Sequence[Message], add_generation_prompt: bool = False) -> Rendered:
+        """Ids of a conversation; those of a prompt are the beginning of those of the conversation with its answer.
+
+        Raises UserError where the template fails, or does to this conversation what it must not (see above).
+        """
+        self._check(messages)
+        marks = choose_marks(messages)
+        whole = self._marked(messages, add_generation_prompt, marks)
+        counts = [strings(message) for message in messages]
+        if whole.plain != self.text_of(messages, add_generation_prompt) or not in_order(whole, sum(counts)):
+            raise UserError(f"the chat template does not suit this conversation: {_CHANGES}", hint=OURS)
+        spans = list[tuple[int, int]]()
+        for number, message in enumerate(messages):
+            if message["role"] == "assistant":
+                prompt = self._marked(messages[:number], True, marks).text
+                if not whole.text.startswith(prompt):
+                    what = f"the chat template writes another text before message {number + 1} than it asks for it with"
+                    raise UserError(what, hint=OURS)
+                last = max(len(prompt), whole.behind(sum(counts[: number + 1])))
+                spans.append((len(prompt), self._end_of_turn(whole, last)))
+        return self._ids(whole, spans)
+
+    def _check(self, messages: Sequence[Message]) -> None:
+        """What nobody said, such as a role, must hold no control token: the template writes it as its own."""
+        for message in messages:
+            if message["role"] not in ROLES:
+                what = f"unknown role {message['role']!r} in a conversation"
+                raise UserError(what, hint=f"use one of {', '.join(ROLES)}")
+            if found := self._control.search(json.dumps(mapped(message, lambda _: ""), ensure_ascii=False)):
+                what = f"a conversation has the control token {found.group()} in the name of a tool or the like"
+                raise UserError(what, hint="give it another name")
+
+    def pieces(self, rendered: Rendered) -> list[tuple[str, bool]]:
+        """The text of a rendered conversation with what is learned of it, for people to look at."""
+        found: list[tuple[list[int], bool]] = []
+        for identifier, learned in zip(rendered.ids, rendered.learned, strict=True):
+            if not found or found[-1][1] != learned:
+                found.append(([], learned))
+            found[-1][0].append(identifier)
+        return [(self.tokenizer.decode(ids, skip_special_tokens=False), learned) for ids, learned in found]
+
+    def _marked(self, messages: Sequence[Message], prompt: bool, marks: str) -> Marked:
+        said = [mapped(message, lambda text: f"{marks[0]}{self._trim(text)}{marks[1]}") for message in messages]
+        return Marked(self.text_of(said, prompt), marks)
+
+    def text_of(self, messages: Sequence[Message], prompt: bool) -> str:
+        """The conversation as text, in which nobody can tell a typed control token from a meant one."""
+        try:
+            return self._template.render(messages=messages, add_generation_prompt=prompt, **self._names)
+        except Exception as error:  # a template can raise anything
+            lines = [
+                frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<template>"
+            ]
+            where = f"the chat template, line {lines[-1]}" if lines else "the chat template"
+            raise UserError(f"{where}: {error}", hint=OURS) from error
+
+    def _ids(self, whole: Marked, answers: Sequence[tuple[int, int]]) -> Rendered:
+        ids, learned = list[int](), list[bool]()
+
+        def add(some: Sequence[int], start: int) -> None:
+            ids.extend(some)
+            learned.extend([any(begin <= start < end for begin, end in answers)] * len(some))
+
+        for segment in whole.segments:
+            if segment.is_said:
+                add(encode_plain(self.tokenizer, segment.text), segment.start)
+                continue
+            for start, text in _cut(segment.text, segment.start, [begin for begin, _ in answers]):
+                for at, piece, is_control in control_tokens(text, self._control):
+                    add(
+                        [control_id(self.tokenizer, piece)] if is_control else encode_plain(self.tokenizer, piece),
+                        start + at,
+                    )
+        return Rendered(ids, learned)
+
+    def _end_of_turn(self, whole: Marked, start: int) -> int:
+        """Behind the first control token from `start` on, which lies in the template's own text; or that text's end."""
+        segment = next(one for one in reversed(whole.segments) if one.start <= start)
+        found = self._control.search(segment.text, start - segment.start)
+        return segment.start + (found.end() if found else len(segment.text))
+
+    def _find_trim(self) -> Callable[[str], str]:
+        """What the template does to white space around what is said."""
+        said = [{**message, "content": f"\n {_SAID} \n"} for message in _PROBE]
+        plain, marks = self.text_of(said, False), choose_marks(said)
+        for self._trim in _TRIMS:
+            marked = self._marked(said, False, marks)
+            if marked.plain == plain and in_order(marked, len(said)):
+                return self._trim
+        raise UserError(f"the chat template cannot be used: {_CHANGES}", hint=OURS)
+
+    def _find_end(self) -> int:
+        rendered = self.render(_PROBE)
+        last = max((place for place, learned in enumerate(rendered.learned) if learned), default=-1)
+        name = self.tokenizer.id_to_token(rendered.ids[last]) if rendered.ids else None
+        if not name or not self._control.fullmatch(name):
+            what = "the chat template writes no control token after an answer, so that none would end"
+            shown = self.tokenizer.decode(rendered.ids[-8:], skip_special_tokens=False)
+            raise UserError(f"{what} (it ends in {shown!r})", hint=OURS)
+        bos = self.tokenizer.token_to_id(self._bos)
+        if bos is not None and rendered.ids.count(bos) > 1 and bos != rendered.ids[last]:
+            raise UserError(f"the chat template writes {self._bos} more than once", hint=OURS)
+        return rendered.ids[last]
+
+
+def template_of(folder: Path, tokenizer: Tokenizer, text: str | None = None) -> Template:
+    """The template that a model folder holds, ours where it has none; or `text`, with the names of that folder."""
+    settings, text = _settings(folder), template_text(folder) if text is None else text
+    names = {key: _name(settings.get(f"{key}_token")) for key in ("bos", "eos")}
+    known = {key: name for key, name in names.items() if name and tokenizer.token_to_id(name) is not None}
+    return Template(tokenizer, CHAT_TEMPLATE if text is None else text, **known)
+
+
+def template_text(folder: Path) -> str | None:
+    """The template in a model folder, in a file of its own or in the tokenizer's settings; None without one."""
+    if (folder / FILE).is_file():
+        return (folder / FILE).read_text(encoding="utf-8")
+    text = _settings(folder).get("chat_template")
+    return text if isinstance(text, str) else None
+
+
+def _settings(folder: Path) -> dict[str, Any]:
+    try:
+        settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def _name(value: Any) -> str | None:
+    return value.get("content") if isinstance(value, dict) else value
+
+
+def _cut(text: str, start: int, places: Sequence[int]) -> list[tuple[int, str]]:
+    """The text, which begins at `start`, in pieces that end at the places."""
+    cuts = sorted({start, start + len(text), *(place for place in places if start < place < start + len(text))})
+    return [(a, text[a - start : b - start]) for a, b in pairwise(cuts)]
+
+
+class _Generation(Extension):
+    """`{% generation %}`, with which some templates mark answers for transformers; here it changes nothing."""
+
+    tags = {"generation"}  # noqa: RUF012  as the base class has it
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def _environment() -> ImmutableSandboxedEnvironment:
+    """As transformers renders templates (transformers.utils.chat_template_utils)."""
+    found = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"]
+    )
+    found.filters["tojson"] = lambda value, **settings: json.dumps(value, ensure_ascii=False, **settings)
+    found.globals["raise_exception"] = _fail
+    found.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
+    return found
+
+
+def _fail(message: str) -> None:
+    raise TemplateError(message)
