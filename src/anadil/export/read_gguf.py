@@ -30,35 +30,37 @@ def load_gguf(path: Path, *, dtype: torch.dtype = torch.float32) -> tuple[LlamaF
 
     Control tokens typed in text stay text. UserError for a damaged file, another architecture or another split.
     """
-    reader = _open(path)
+    reader = open_gguf(path)
     return _model(reader, path, dtype), _tokenizer(reader, path)
 
 
 def load_gguf_tokenizer(path: Path) -> Tokenizer:
     """The tokenizer alone."""
-    return _tokenizer(_open(path), path)
+    return _tokenizer(open_gguf(path), path)
 
 
-def _open(path: Path) -> GGUFReader:
+def open_gguf(path: Path) -> GGUFReader:
+    """The file; UserError if it is damaged, or of another architecture."""
     try:
         reader = GGUFReader(path)
     except (OSError, ValueError, IndexError) as error:
         raise UserError(f"{path} is not a readable GGUF file: {error}", hint="export or fetch it again") from error
-    found = _get(reader, "general.architecture")
+    found = read_field(reader, "general.architecture")
     if found != ARCHITECTURE:
         raise UserError(f"{path} holds a {found!r} model; only {ARCHITECTURE!r} is read", hint=_HINT)
     return reader
 
 
-def _get(reader: GGUFReader, key: str, default: Any = None) -> Any:
+def read_field(reader: GGUFReader, key: str, default: Any = None) -> Any:
+    """A piece of the metadata."""
     field = reader.get_field(key)
     return default if field is None else field.contents()
 
 
 def read_config(reader: GGUFReader) -> LlamaConfig:
     """The transformers configuration that the metadata describe, without rotary scaling (see `_model`)."""
-    get = {key: _get(reader, f"{ARCHITECTURE}.{key}") for key in _KEYS}
-    heads, tokens = int(get["attention.head_count"]), _get(reader, "tokenizer.ggml.tokens")
+    get = {key: read_field(reader, f"{ARCHITECTURE}.{key}") for key in _KEYS}
+    heads, tokens = int(get["attention.head_count"]), read_field(reader, "tokenizer.ggml.tokens")
     return LlamaConfig(
         vocab_size=get["vocab_size"] or len(tokens),
         hidden_size=get["embedding_length"],
@@ -89,7 +91,7 @@ def _model(reader: GGUFReader, path: Path, dtype: torch.dtype) -> LlamaForCausal
         if tensor.name == "rope_freqs.weight":
             factors = torch.from_numpy(array.copy())
             continue
-        name = _huggingface_name(tensor.name, path)
+        name = huggingface_name(tensor.name, path)
         heads = heads_of(name, config.to_dict())
         array = unpermute(array, heads) if heads else array
         weights[name] = torch.from_numpy(array.copy() if array.base is not None else array).to(dtype)
@@ -112,7 +114,8 @@ def _assemble(
     return model
 
 
-def _huggingface_name(name: str, path: Path) -> str:
+def huggingface_name(name: str, path: Path) -> str:
+    """What Hugging Face calls a tensor of a plain Llama; UserError if it has none such."""
     top = {known: original for original, known in TOP_NAMES.items()}
     block = {known: original for original, known in BLOCK_NAMES.items()}
     if name in top:
@@ -124,12 +127,12 @@ def _huggingface_name(name: str, path: Path) -> str:
 
 
 def _tokenizer(reader: GGUFReader, path: Path) -> Tokenizer:
-    kind, split = _get(reader, "tokenizer.ggml.model"), _get(reader, "tokenizer.ggml.pre")
+    kind, split = read_field(reader, "tokenizer.ggml.model"), read_field(reader, "tokenizer.ggml.pre")
     if kind != "gpt2" or split not in LLAMA3_SPLITS:
         what = f"{path}: tokenizer {kind!r} with split {split!r}; only 'gpt2' with Llama 3's split is read"
         raise UserError(what, hint=_HINT)
-    tokens, types = _get(reader, "tokenizer.ggml.tokens"), _get(reader, "tokenizer.ggml.token_type")
-    merges: list[Merge] = [tuple(merge.split(" ", 1)) for merge in _get(reader, "tokenizer.ggml.merges")]
+    tokens, types = read_field(reader, "tokenizer.ggml.tokens"), read_field(reader, "tokenizer.ggml.token_type")
+    merges: list[Merge] = [tuple(merge.split(" ", 1)) for merge in read_field(reader, "tokenizer.ggml.merges")]
     plain, added = dict[str, int](), []
     for row, (text, token_type) in enumerate(zip(tokens, types, strict=True)):
         if token_type == TokenType.NORMAL:
@@ -138,7 +141,7 @@ def _tokenizer(reader: GGUFReader, path: Path) -> Tokenizer:
             added.append(added_token(text, row) | {"special": token_type == TokenType.CONTROL})
     # llama.cpp takes a whole word that is a token before it tries merges, whatever tokenizer.json said
     tokenizer = Vocabulary(plain, merges, added, llama3_pre_tokenizer(), ignore_merges=True).build()
-    bos = _get(reader, "tokenizer.ggml.bos_token_id")
+    bos = read_field(reader, "tokenizer.ggml.bos_token_id")
     if bos is not None and tokenizer.token_to_id(BOS) != bos:
         raise UserError(f"{path}: its first token is {tokens[bos]!r}, not {BOS}", hint=_HINT)
     return tokenizer

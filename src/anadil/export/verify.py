@@ -75,7 +75,7 @@ def verify(
     paths, ids = dict[GgufType, list[_Path]](), dict[GgufType, int]()
     for kind, file in files.items():
         with server(file, threads) as post:
-            ids[kind] = _compare_ids(tokenizer, post, strings, file)
+            ids[kind] = compare_ids(tokenizer, post, strings, file)
             paths[kind] = [_greedy(post, prompt, letter) for prompt in prompts]
     logits = _compare_logits(model, prompts, paths)
     result = {kind: {"strings": len(strings), "ids_equal": ids[kind], **logits[kind]} for kind in files}
@@ -145,7 +145,8 @@ def _post(connection: HTTPConnection, path: str, body: dict[str, Any]) -> Any:
     return json.loads(data)
 
 
-def _compare_ids(tokenizer: Tokenizer, post: Post, strings: Sequence[str], file: Path) -> int:
+def compare_ids(tokenizer: Tokenizer, post: Post, strings: Sequence[str], file: Path) -> int:
+    """How many strings llama.cpp gives the tokenizer's ids for, all of them; UserError names the first it does not."""
     for text in strings:
         body = {"content": text, "add_special": False, "parse_special": False}
         theirs, ours = post("/tokenize", body)["tokens"], encode_plain(tokenizer, text)

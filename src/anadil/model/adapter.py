@@ -23,6 +23,8 @@ from anadil.errors import UserError
 from anadil.recipe import Sft
 from anadil.weights import read_header, weight_files
 
+ADAPTER = "adapter"
+"""Folder of a stage."""
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 _PREFIX = "base_model.model."
 _EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "embed_in.weight", "lm_head.weight")

@@ -8,7 +8,10 @@ from anadil.context import Context
 from anadil.corpus.build import sources, texts
 from anadil.export.gguf import write_gguf
 from anadil.export.huggingface import export_huggingface
+from anadil.export.quantise import find_quantiser
 from anadil.export.verify import verify
+from anadil.model.adapter import ADAPTER
+from anadil.model.load import copy_files
 from anadil.recipe import Recipe
 
 CHECKED_DOCUMENTS = 200
@@ -16,10 +19,13 @@ CHECKED_DOCUMENTS = 200
 
 
 def run(recipe: Recipe, inputs: dict[str, Path], out: Path, context: Context) -> dict[str, float]:
-    """Write `hf/` and `model-<type>.gguf`; metrics are sizes, and what llama.cpp was found to agree on."""
+    """Write `hf/`, `model-<type>.gguf` and, of LoRA, `adapter/`; metrics are sizes, and how llama.cpp agrees."""
     place = dict(inputs)
     corpus = place.pop("corpus", None)
-    model = next(iter(place.values())) / "model"
+    made = next(iter(place.values()))
+    model = made / "model"
+    if "q4_k" in recipe.export.gguf:
+        find_quantiser()  # before anything is written
     with context.progress.task("export", 1 + len(recipe.export.gguf), "files") as task:
         folder = export_huggingface(model, out / "hf")
         task.advance()
@@ -27,6 +33,9 @@ def run(recipe: Recipe, inputs: dict[str, Path], out: Path, context: Context) ->
         for kind in recipe.export.gguf:
             files[kind] = write_gguf(model, out / f"model-{kind}.gguf", kind, name=recipe.name)
             task.advance()
+    if (made / ADAPTER).is_dir():
+        with durable.new_folder(out / ADAPTER, "adapter") as copy:
+            copy_files(made / ADAPTER, copy, ("*",))
     found = {"huggingface_bytes": float(sum(f.stat().st_size for f in folder.glob("*.safetensors")))}
     found |= {f"gguf_{kind}_bytes": float(file.stat().st_size) for kind, file in files.items()}
     if not files:

@@ -16,20 +16,20 @@ from anadil import durable
 from anadil.context import Context
 from anadil.dialogues.prepare import Prepared, Surroundings, prepare
 from anadil.dialogues.rows import Row
+from anadil.dialogues.template import choose_template
 from anadil.errors import UserError
 from anadil.model import load, ranks, sharding
-from anadil.model.adapter import merge, save_adapter, with_lora
+from anadil.model.adapter import ADAPTER, merge, save_adapter, with_lora
 from anadil.model.score import score_tokens
 from anadil.recipe import Sft
 from anadil.tokenizer.shards import TokenShards
 from anadil.tokenizer.template import FILE as TEMPLATE
-from anadil.tokenizer.template import Template, template_of, template_text
+from anadil.tokenizer.template import Template
 from anadil.train.data import Batch, Windows, batch
 from anadil.train.loop import batch_rows, step_count, train
 from anadil.train.pack import Packs
 from anadil.train.pretrain import MEASURED_AT_A_TIME, summary
 
-ADAPTER = "adapter"
 HELDOUT = "answers_bits_per_byte"
 
 
@@ -82,24 +82,6 @@ def run_sft(
             "skipped_updates": state.skipped,
         }
     )
-
-
-def choose_template(settings: Sft, tokenizer: Tokenizer, model_folder: Path, base: Path | None) -> Template:
-    """The template that the recipe asks for; UserError if there is none, or the model cannot be trained with it."""
-    if settings.template == "llama3":
-        return Template(tokenizer)
-    if isinstance(settings.template, Path):
-        try:
-            text = settings.template.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            what = f"cannot read the chat template {settings.template}: {error}"
-            raise UserError(what, hint='name a Jinja file in sft.template, or set it to "llama3"') from error
-        return template_of(model_folder, tokenizer, text)
-    found = template_text(base) if base else None
-    if found is None:
-        what = f'sft.template = "base", and the base {base or ""} has no chat template'
-        raise UserError(what, hint='set sft.template = "llama3": the format of Llama 3 in our own text')
-    return template_of(model_folder, tokenizer, found)
 
 
 class Batches:

@@ -1,0 +1,27 @@
+"""Which chat template a recipe trains with."""
+
+from pathlib import Path
+
+from tokenizers import Tokenizer
+
+from anadil.errors import UserError
+from anadil.recipe import Sft
+from anadil.tokenizer.template import Template, template_of, template_text
+
+
+def choose_template(settings: Sft, tokenizer: Tokenizer, model_folder: Path, base: Path | None) -> Template:
+    """The template that the recipe asks for; UserError if there is none, or a model cannot be trained with it."""
+    if settings.template == "llama3":
+        return Template(tokenizer)
+    if isinstance(settings.template, Path):
+        try:
+            text = settings.template.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            what = f"cannot read the chat template {settings.template}: {error}"
+            raise UserError(what, hint='name a Jinja file in sft.template, or set it to "llama3"') from error
+        return template_of(model_folder, tokenizer, text)
+    found = template_text(base) if base else None
+    if found is None:
+        what = f'sft.template = "base", and the base {base or ""} has no chat template'
+        raise UserError(what, hint='set sft.template = "llama3": the format of Llama 3 in our own text')
+    return template_of(model_folder, tokenizer, found)
