@@ -133,7 +133,9 @@ def compared(work: dict[str, Any], texts: dict[str, int], rounds: int) -> dict[s
 
 def fastest(work: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """TRL's attention and micro batch with the most tokens a second, and what each gave; the better of two tries."""
-    tried = [{"attention": attention, "at_a_time": many, "tokens_per_second": 0.0} for attention, many in TRIED]
+    tried: list[dict[str, Any]] = [
+        {"attention": attention, "at_a_time": many, "tokens_per_second": 0.0} for attention, many in TRIED
+    ]
     for _ in range(2):
         for row in tried:
             rate, _ = rates(run("trl", work | row | {"updates": WARM_UP + 3}))
@@ -164,7 +166,7 @@ def one(work: dict[str, Any]) -> None:
         updates.append({"wall": time.monotonic(), "cpu": time.process_time(), "loss": found.loss, **counted(batch)})
         return found
 
-    Engine.update = watched  # type: ignore[method-assign]
+    Engine.update = watched  # type: ignore
     settings = Sft(
         data=[work["dialogues"]], sequence_length=work["sequence_length"], rank=work["rank"], alpha=work["alpha"],
         global_batch_tokens=work["sequences"] * work["sequence_length"], learning_rate=work["rate"], warmup_share=0.0,
@@ -215,7 +217,6 @@ def summary(outcomes: list[dict[str, Any]], epoch: int) -> dict[str, Any]:
         "peak_gib": round(statistics.median(outcome["peak_bytes"] for outcome in outcomes) / 2**30, 3),
         "first_epoch_loss": round(mean_loss(first), 4),
         "first_epoch_updates": len(first),
-        "last_loss": round(updates[-1]["loss"], 4),
     }
 
 

@@ -89,7 +89,7 @@ def documents_leak(trainer: Watched) -> bool:
 
     def second(first: list[int]) -> torch.Tensor:
         ids = [*first, 9, 10, 11, 12]
-        [batch] = [trainer.data_collator([{"input_ids": ids, "labels": ids, "seq_lengths": [4, 4]}])]
+        batch = trainer.data_collator([{"input_ids": ids, "labels": ids, "seq_lengths": [4, 4]}])
         return trainer.model(**batch).logits[0, 4:].detach()
 
     training = trainer.model.training

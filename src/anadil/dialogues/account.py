@@ -19,7 +19,8 @@ class Dialogue:
     @property
     def text(self) -> str:
         """All that is said in it and stands before it."""
-        return "\n".join([*(m["content"] for m in self.messages), *(p.text for p in self.passages)])
+        passages = (f"{p.title}\n{p.text}" for p in self.passages)
+        return "\n".join([*(m["content"] for m in self.messages), *passages])
 
     @property
     def answers(self) -> str:

@@ -31,12 +31,12 @@ def once(dialogues: Iterable[Dialogue], account: Account) -> Iterator[Dialogue]:
 
 
 def unseen(
-    dialogues: list[Dialogue], questions: Path | None, profile: LanguageProfile, account: Account
+    dialogues: list[Dialogue], questions: Path | None, profile: LanguageProfile, language: str, account: Account
 ) -> list[Dialogue]:
     """Without those that hold a question on which the model will be measured, or its answer, however typed."""
     if questions is None:
         return dialogues
-    table = EvaluationSet(name="questions", path=questions, fields=["question", "reference"])
+    table = EvaluationSet(name="questions", path=questions, fields=["question", "reference"], language=language)
     texts = [profile.fold_for_comparison(one.text) for one in dialogues]
     items = overlaps_of([table]).items(words_of(texts)).tolist()
     kept = [one for one, item in zip(dialogues, items, strict=True) if item < 0]

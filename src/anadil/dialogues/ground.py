@@ -57,21 +57,28 @@ def grounded_rows(settings: Grounded, fields: Fields, profile: LanguageProfile, 
 def _row(
     one: _Known, near: "_Nearness", settings: Grounded, profile: LanguageProfile, rng: random.Random
 ) -> GroundedRow:
-    drawn, words = rng.random(), profile.grounding
-    others = [passage for passage in near.to(one.passage) if one.answer not in passage.text]
-    others = rng.sample(others, min(len(others), rng.randrange(settings.passages)))
-    if drawn < settings.handover_share and words.asks_for_person:
-        return GroundedRow("handed_over", rng.choice(words.asks_for_person), tuple(others), words.hands_over)
-    if drawn < settings.handover_share + settings.unanswerable_share and others and profile.refusals.unknown:
+    drawn, words, count = rng.random() - settings.handover_share, profile.grounding, rng.randint(1, settings.passages)
+    others = [other for other in near.to(one.passage) if not _tells(other, one, profile)]
+    others = rng.sample(others, min(len(others), count))
+    if 0 <= drawn < settings.unanswerable_share and others and profile.refusals.unknown:
         return GroundedRow("unanswerable", one.question, tuple(others), profile.refusals.unknown)
+    others = others[: count - 1]
+    if drawn < 0 and words.asks_for_person and words.hands_over:
+        return GroundedRow("handed_over", rng.choice(words.asks_for_person), tuple(others), words.hands_over)
     shown = [*others, one.passage]
     rng.shuffle(shown)
     return GroundedRow("answered", one.question, tuple(shown), f"{one.answer} {cited(shown.index(one.passage) + 1)}")
 
 
+def _tells(passage: Passage, one: _Known, profile: LanguageProfile) -> bool:
+    """Whether a passage may answer a question too: it holds the same answer, or is about the same."""
+    fold = profile.fold_for_comparison
+    return fold(one.answer) in fold(passage.text) or fold(one.passage.title) == fold(passage.title)
+
+
 def _of_faq(places: Sequence[Path], fields: Fields) -> Iterator[_Known]:
     """Each question of a customer with what was answered; a transcript has several."""
-    for _, messages in read_dialogues(places, fields):
+    for _, messages in read_dialogues(places, fields, key="sft.grounded.faq"):
         for asked, answered in pairwise(messages):
             if asked["role"] == "user" and answered["role"] == "assistant" and answered["content"].strip():
                 question, answer = asked["content"].strip(), answered["content"].strip()
@@ -80,12 +87,14 @@ def _of_faq(places: Sequence[Path], fields: Fields) -> Iterator[_Known]:
 
 def _of_tables(places: Sequence[Path], questions: int, profile: LanguageProfile, seed: int) -> Iterator[_Known]:
     for file in (file for place in places for file in dialogue_files(place, "sft.grounded.tables")):
-        if kind_of(file) == ".jsonl":
+        if kind_of(file) in (None, ".jsonl"):
             raise UserError(f"{file}: a table is a csv, tsv or parquet file", hint="or name it in sft.grounded.faq")
         for number, (where, row) in enumerate(read_rows(file)):
-            cells = [(column, str(value).strip()) for column, value in row.items() if value not in (None, "")]
-            if len(cells) < 2:
-                what = f"{where}: a row of a table needs a name and a value, it has {len(cells)} cells"
+            cells = [(column, "" if value is None else str(value).strip()) for column, value in row.items()]
+            named, cells = bool(cells and cells[0][1]), [(column, text) for column, text in cells if text]
+            if not named or len(cells) < 2:
+                found = f"{len(cells)} cells" if named else "no name in the first column"
+                what = f"{where}: a row of a table needs a name and a value, it has {found}"
                 raise UserError(what, hint="the first column is the name, the others what is known of it")
             yield from _of_row(cells, profile, random.Random(f"{seed} {file.name} {number}"), questions)
 

@@ -11,6 +11,7 @@ from anadil.corpus.personal_data import Finder
 from anadil.dialogues.account import Account, Dialogue
 from anadil.dialogues.checks import in_language, once, unseen, without_personal_data
 from anadil.dialogues.ground import grounded_rows
+from anadil.dialogues.passages import Passage
 from anadil.dialogues.read import Fields, read_dialogues
 from anadil.dialogues.rows import Row, RowMaker
 from anadil.errors import UserError
@@ -39,19 +40,21 @@ class Surroundings:
     questions: Path | None = None
     """Evaluation questions: a dialogue that holds one is left out."""
     own_contacts: Sequence[str] = ()
+    language: str = ""
+    """Code or path of the profile; none: its code."""
 
     @classmethod
     def of(cls, recipe: Recipe) -> "Surroundings":
         """Those of a recipe."""
         profile, prompt = load_profile(recipe.language), recipe.serve.system_prompt
-        return cls(profile, recipe.seed, prompt, recipe.evaluate.questions, recipe.corpus.own_contacts)
+        return cls(profile, recipe.seed, prompt, recipe.evaluate.questions, recipe.corpus.own_contacts, recipe.language)
 
 
 def prepare(settings: Sft, template: Template, around: Surroundings) -> Prepared:
     """The rows of a recipe; UserError for what cannot be learned from, naming the row."""
     account, profile = Account(), around.profile
     dialogues = list(once(all_dialogues(settings, around, account), account))
-    dialogues = unseen(dialogues, around.questions, profile, account)
+    dialogues = unseen(dialogues, around.questions, profile, around.language or profile.code, account)
     dialogues = in_language(dialogues, profile, settings.other_languages == "drop", account)
     if settings.personal_data != "keep":
         finder = Finder(profile, around.own_contacts)
@@ -102,7 +105,8 @@ def _made(settings: Sft, around: Surroundings, account: Account) -> Iterator[Dia
     for number, row in enumerate(made, 1):
         account.made[row.kind] += 1
         messages = [{"role": "user", "content": _nfc(row.question)}, {"role": "assistant", "content": _nfc(row.answer)}]
-        yield Dialogue(f"grounded row {number}", messages, row.kind, row.passages)
+        passages = tuple(Passage(_nfc(one.text), _nfc(one.title)) for one in row.passages)
+        yield Dialogue(f"grounded row {number}", messages, row.kind, passages)
 
 
 def _share(one: Dialogue, profile: LanguageProfile) -> float:

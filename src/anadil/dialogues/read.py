@@ -23,6 +23,7 @@ OnError = Callable[[str, UserError], None]
 _ROLES = {"system": "system", "developer": "system", "user": "user", "human": "user", "assistant": "assistant",
           "gpt": "assistant", "model": "assistant", "tool": "tool", "observation": "tool"}  # fmt: skip
 _PAIRS = (("question", "answer"), ("prompt", "completion"), ("prompt", "response"), ("input", "output"))
+_KINDS = (".jsonl", ".csv", ".tsv", ".parquet", ".arrow")
 _NAME = re.compile(r"[\w.:-]{1,128}")
 _HINT = 'write {"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}'
 
@@ -49,17 +50,18 @@ def dialogue_files(place: Path | str, key: str = "sft.data") -> list[Path]:
         place = local_copy(place)
     if place.is_file() and kind_of(place) is None:  # a jsonl of another name
         return [place]
-    return [
-        file for file in text_files(place, key) if kind_of(file) in (".jsonl", ".csv", ".tsv", ".parquet", ".arrow")
-    ]
+    files = [file for file in text_files(place, key) if kind_of(file) in _KINDS]
+    if not files:
+        raise UserError(f"{key}: no {', '.join(_KINDS)} file at {place}", hint=_HINT)
+    return files
 
 
 def read_dialogues(
-    places: Iterable[Path | str], fields: Fields, on_error: OnError | None = None
+    places: Iterable[Path | str], fields: Fields, on_error: OnError | None = None, key: str = "sft.data"
 ) -> Iterator[tuple[str, list[Message]]]:
     """(place, messages) of each conversation; what is none is told to `on_error`, without which it is raised."""
     for place in places:
-        for file in dialogue_files(place):
+        for file in dialogue_files(place, key):
             for where, row in read_rows(file):
                 try:
                     messages = messages_of(row, fields)
@@ -101,7 +103,7 @@ def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def messages_of(row: Mapping[str, Any], fields: Fields) -> list[Message]:
     """The messages of a row in any of the formats; NoConversation if it is in none."""
-    turns = row.get("messages", row.get("conversations", row.get("conversation")))
+    turns = row.get("messages") or row.get("conversations") or row.get("conversation")
     if isinstance(turns, str):  # a list in a column of text
         turns = _parsed(turns)
     if isinstance(turns, list) and turns:
@@ -130,8 +132,13 @@ def check_turns(messages: Sequence[Message]) -> None:
         if not _may_follow(before, role):
             what = f"roles out of order: message {number} is of {role} and follows {before}"
             raise NoConversation("roles", what, hint="a system message comes first, then user and assistant in turns")
+        if message.get("tool_calls") and role != "assistant":
+            raise NoConversation("roles", f"message {number}, of {role}, calls a tool: only the assistant does")
         if not (message.get("content") or "").strip() and not message.get("tool_calls"):
             raise NoConversation("empty", f"message {number}, of {role}, is empty")
+        if not _is_text(message):
+            what = f"message {number}, of {role}, holds what is no text"
+            raise NoConversation("no_text", what, hint="half of a surrogate pair, such as \\ud83d alone, is none")
         before = "assistant, who calls a tool" if message.get("tool_calls") else role
     if before == "user":
         raise NoConversation("roles", "the last message is the user's: nothing is learned from it, leave it out")
@@ -152,7 +159,7 @@ def _message(turn: Any) -> Message:
         raise NoConversation("no_conversation", f"a message is a {type(turn).__name__}, not an object")
     role = turn.get("role", turn.get("from"))
     content = turn.get("content", turn.get("value"))
-    if role not in _ROLES:
+    if not isinstance(role, str) or role not in _ROLES:
         known = ", ".join(sorted({*_ROLES}))
         raise NoConversation("roles", f"unknown role {role!r}", hint=f"roles are {known}")
     if isinstance(content, list) and all(isinstance(part, dict) and part.get("type") == "text" for part in content):
@@ -160,16 +167,18 @@ def _message(turn: Any) -> Message:
     if content is not None and not isinstance(content, str):
         raise NoConversation("no_text", f"a message of {role} is no text but {type(content).__name__}")
     message: Message = {"role": _ROLES[role], "content": content or ""}
-    if turn.get("tool_calls"):
-        message["tool_calls"] = [_call(call) for call in turn["tool_calls"]]
+    if calls := turn.get("tool_calls"):
+        message["tool_calls"] = [_call(call) for call in (calls if isinstance(calls, list) else [calls])]
     if turn.get("tool_call_id"):
         message["tool_call_id"] = _checked(turn["tool_call_id"])
     return message
 
 
 def _call(call: Any) -> dict[str, Any]:
-    function = call.get("function", call) if isinstance(call, dict) else {}
-    given = function.get("arguments", {})
+    function = call.get("function", call) if isinstance(call, dict) else None
+    if not isinstance(function, dict):
+        raise NoConversation("no_text", f"a tool call is {call!r}, not an object with a function")
+    given = function.get("arguments") or {}
     if not isinstance(given, (str, dict)):
         raise NoConversation("no_text", f"a tool is called with {type(given).__name__}, not with text or an object")
     found = {"type": "function", "function": {"name": _checked(function.get("name")), "arguments": given}}
@@ -195,5 +204,14 @@ def _with_system(row: Mapping[str, Any], messages: list[Message]) -> list[Messag
 def _parsed(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
+
+
+def _is_text(message: Message) -> bool:
+    """Whether it can be written as JSON: columns hold dates and bytes, and not each escape in JSON is a character."""
+    try:
+        json.dumps(message, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True

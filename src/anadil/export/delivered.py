@@ -17,7 +17,7 @@ from anadil.export.gguf import PRE_TOKENIZER, GgufType
 from anadil.export.read_gguf import open_gguf, read_field
 from anadil.export.same_weights import check_gguf, check_huggingface, check_tied
 from anadil.export.verify import check_strings, compare_ids, server, verify
-from anadil.model.load import load, special_ids
+from anadil.model.load import load, quietly, special_ids
 from anadil.tokenizer.check import Check, not_checked
 from anadil.tokenizer.load import load_tokenizer
 from anadil.tokenizer.strings import random_strings
@@ -55,8 +55,10 @@ class Delivered:
         return {cast(GgufType, file.stem.removeprefix("model-")): file for file in files}
 
 
-def check_delivered(run: Delivered, texts: Sequence[str], threads: int) -> Iterator[Check]:
-    """All checks of a run, one after the other; `texts` are of the target language."""
+def check_delivered(
+    run: Delivered, texts: Sequence[str], threads: int, strings: int = LEAST_STRINGS
+) -> Iterator[Check]:
+    """All checks of a run, one after the other; `texts` are of the target language, token ids of `strings` compared."""
     folder, ggufs = run.huggingface, run.ggufs
     template = template_of(run.trained, load_tokenizer(run.trained))
     yield _safely("files", lambda: _files(run.export))
@@ -69,7 +71,7 @@ def check_delivered(run: Delivered, texts: Sequence[str], threads: int) -> Itera
     yield _safely("end of turn, Hugging Face", lambda: _ends(folder, template))
     for kind, file in ggufs.items():
         yield _safely(f"{file.name} weights", lambda file=file: check_gguf(run.trained, file))  # type: ignore[misc]
-        yield _safely(f"{file.name} tokens", lambda file=file: _tokens(folder, file, texts, threads))  # type: ignore[misc]
+        yield _safely(f"{file.name} tokens", lambda file=file: _tokens(folder, file, texts, threads, strings))  # type: ignore[misc]
         yield _safely(f"{file.name} ends", lambda file=file: _ends_gguf(file, template, threads))  # type: ignore[misc]
         yield _safely(
             f"{file.name} logits",
@@ -116,7 +118,8 @@ def _adapter(before: Path, adapter: Path, trained: Path, template: Template, tex
     merged = [model(torch.tensor([ids])).logits.float() for ids in prompts]
     likeliest = [_greedy(model, ids) for ids in prompts]
     try:
-        adapted: Any = PeftModel.from_pretrained(load(before), str(adapter))
+        with quietly():
+            adapted: Any = PeftModel.from_pretrained(load(before), str(adapter))
     except (RuntimeError, ValueError, OSError) as error:
         return Check("adapter", False, f"{adapter} does not fit the model in {before}: {str(error).splitlines()[0]}")
     worst = 0.0
@@ -159,7 +162,8 @@ def _ends(folder: Path, template: Template) -> Check:
             return Check(name, False, f"{file} ends at {found}; the template ends an answer with {template.end_id}")
         if set(listed) - set(wanted):
             return Check(name, False, f"{file} ends at {found}, among them what ends nothing; it should be {wanted}")
-    model: Any = AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32, local_files_only=True)
+    with quietly():
+        model: Any = AutoModelForCausalLM.from_pretrained(str(folder), dtype=torch.float32, local_files_only=True)
     prompt = torch.tensor([template.render(_CONVERSATION, True).ids])
     certain = {(template.end_id,): 1e4}
     said = model.generate(
@@ -183,19 +187,19 @@ def _ends_gguf(file: Path, template: Template, threads: int) -> Check:
     return Check(name, True, f"llama.cpp stops at {template.end_id}")
 
 
-def _tokens(folder: Path, file: Path, texts: Sequence[str], threads: int) -> Check:
+def _tokens(folder: Path, file: Path, texts: Sequence[str], threads: int, count: int) -> Check:
     """llama.cpp gives the ids of the Hugging Face tokenizer."""
     name, found = f"{file.name} tokens", read_field(open_gguf(file), "tokenizer.ggml.pre")
     if found != PRE_TOKENIZER:
         return Check(name, False, f"tokenizer.ggml.pre is {found!r}, it has to be {PRE_TOKENIZER!r}")
     tokenizer = load_tokenizer(folder)
-    lines = [line for text in texts for line in text.splitlines() if line.strip()][: LEAST_STRINGS // 2]
+    lines = [line for text in texts for line in text.splitlines() if line.strip()][: count // 2]
     strings = check_strings(tokenizer, lines)
-    strings += list(random_strings(max(0, LEAST_STRINGS - len(strings)), seed=1))
+    strings += list(random_strings(max(0, count - len(strings)), seed=1))
     strings = [text.replace("\0", "") for text in strings]
     with server(file, threads) as post:
-        count = compare_ids(tokenizer, post, strings, file)
-    return Check(name, True, f"the same ids for {count:,} strings, {len(lines):,} of them of the corpus")
+        same = compare_ids(tokenizer, post, strings, file)
+    return Check(name, True, f"the same ids for {same:,} strings, {len(lines):,} of them of the corpus")
 
 
 def _logits(trained: Path, kind: GgufType, file: Path, texts: Sequence[str], threads: int) -> Check:

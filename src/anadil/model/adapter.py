@@ -6,7 +6,6 @@ https://arxiv.org/abs/2402.09353.
 
 import json
 import math
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from anadil.errors import UserError
+from anadil.model.load import quietly
 from anadil.recipe import Sft
 from anadil.weights import read_header, weight_files
 
@@ -45,8 +45,7 @@ def with_lora(model: PreTrainedModel, settings: Sft, seed: int) -> PeftModel:
         target_modules="all-linear",
         task_type="CAUSAL_LM",
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a name that it renamed
+    with quietly():
         wrapped = get_peft_model(model, config)
     assert isinstance(wrapped, PeftModel)
     if settings.train_embeddings:  # peft's modules_to_save would put a copy beside them, which unties them

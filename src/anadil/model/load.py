@@ -1,6 +1,7 @@
 """Models in and out: any Hugging Face causal language model, or a Llama of a given shape from nothing."""
 
 import shutil
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -49,7 +50,7 @@ def load(
     folder = local_folder(str(path), revision)
     _check_files(folder)
     try:
-        with _no_bars():
+        with quietly():
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
             )
@@ -158,7 +159,7 @@ def save(
         state = {name: tensor.to(dtype) if tensor.is_floating_point() else tensor for name, tensor in state.items()}
     for name in model.all_tied_weights_keys:  # copies may no longer share memory
         state.pop(name, None)
-    with _no_bars():
+    with quietly():
         model.save_pretrained(folder, state_dict=state)
     if dtype is not None:
         config = AutoConfig.from_pretrained(folder)
@@ -167,12 +168,14 @@ def save(
 
 
 @contextmanager
-def _no_bars() -> Iterator[None]:
-    """Without transformers' own progress bars: stderr is `anadil.progress`'s."""
+def quietly() -> Iterator[None]:
+    """Without transformers' own progress bars, and what it warns peft of: stderr is `anadil.progress`'s."""
     shown = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # peft asks transformers for a name that it renamed
+            yield
     finally:
         if shown:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]

@@ -5,12 +5,18 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain, islice
 from typing import Any
 
 Message = Mapping[str, Any]
 """`role`, `content`, perhaps `tool_calls`, as OpenAI's API has them."""
-_MARKS = "".join(map(chr, range(0xFDD0, 0xFDF0)))
-"""Unicode's noncharacters: no text should hold one, and most hold none."""
+_MARKS = (range(0xFDD0, 0xFDF0), range(0xF0000, 0xFFFFE))
+"""Unicode's noncharacters: no text should hold one, and most hold none; for one with all of them private characters."""
+_TRIMS: tuple[Callable[[str], str], ...] = (
+    str, str.strip, str.lstrip, str.rstrip,
+    lambda text: text.strip("\n"), lambda text: text.lstrip("\n"), lambda text: text.rstrip("\n"),
+)  # fmt: skip
+"""What templates do to white space around what is said."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Marked:
 def choose_marks(messages: Sequence[Message]) -> str:
     """Two characters that are in none of the messages."""
     text = json.dumps(list(messages), ensure_ascii=False)
-    return "".join([mark for mark in _MARKS if mark not in text][:2])
+    return "".join(islice((mark for mark in map(chr, chain(*_MARKS)) if mark not in text), 2))
 
 
 def mapped(message: Message, change: Callable[[str], str]) -> dict[str, Any]:
@@ -64,17 +70,42 @@ def mapped(message: Message, change: Callable[[str], str]) -> dict[str, Any]:
     return found
 
 
-def strings(message: Message) -> int:
-    """How many strings of a message were said by somebody."""
+def strings(message: Message) -> list[str]:
+    """The strings of a message that somebody said; but for blank ones, at which templates look whether there is any."""
     seen: list[str] = []
     mapped(message, lambda text: seen.append(text) or text)  # type: ignore[func-returns-value]
-    return len(seen)
+    return [text for text in seen if text.strip()]
 
 
-def in_order(marked: Marked, expected: int) -> bool:
-    """Whether the template wrote each string once, none inside another."""
-    found = [sign for sign in marked.text if sign in marked.marks]
-    return found == list(marked.marks) * expected
+def between(messages: Sequence[Message], said: Sequence[str], marks: str) -> list[Message]:
+    """The messages with each of their strings replaced by the one said, between marks."""
+    rest = iter(said)
+    return [mapped(one, lambda text: f"{marks[0]}{next(rest)}{marks[1]}" if text.strip() else text) for one in messages]
+
+
+def as_written(marked: Marked, said: Sequence[str], plain: str) -> list[str] | None:
+    """Each string as it stands in the text without marks: there the template may take white space off its ends.
+
+    None if it does anything else to one: it has to write each once, none inside another, as it is or as JSON.
+    """
+    if [sign for sign in marked.text if sign in marked.marks] != list(marked.marks) * len(said):
+        return None
+    shown, own = [[one.text for one in marked.segments if one.is_said is which] for which in (True, False)]
+    found, done = list[str](), own[0]
+    at = len(done) if plain.startswith(done) else len(plain) + 1
+    for text, written, behind in zip(said, shown, own[1:], strict=True):
+        write = str if written == text else _as_json
+        forms = (trim(text) for trim in _TRIMS if written == write(text))
+        form = next((one for one in forms if plain.startswith(write(one) + behind, at)), None)
+        if form is None:
+            return None
+        found.append(form)
+        at += len(write(form) + behind)
+    return found if at == len(plain) else None
+
+
+def _as_json(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def _call(call: Mapping[str, Any], change: Callable[[str], str]) -> dict[str, Any]:

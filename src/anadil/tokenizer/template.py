@@ -9,7 +9,7 @@ of its marks.
 import json
 import re
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -24,14 +24,12 @@ from tokenizers import Tokenizer
 
 from anadil.errors import UserError
 from anadil.tokenizer.chat import BOS, CHAT_TEMPLATE, CONTROL_TOKENS, EOS, ROLES, control_id, encode_plain
-from anadil.tokenizer.marks import Marked, Message, choose_marks, control_tokens, in_order, mapped, strings
+from anadil.tokenizer.marks import Marked, Message, as_written, between, choose_marks, control_tokens, mapped, strings
 
 FILE = "chat_template.jinja"
 OURS = 'leave sft.template out: "llama3" is the format of Llama 3 in our own text'
-_SAID = "Salam \u0259 1"
+_SAID = "\n Salam \u0259 1 \n"
 _PROBE = [{"role": "user", "content": _SAID}, {"role": "assistant", "content": _SAID}]
-_TRIMS: tuple[Callable[[str], str], ...] = (str.strip, str, str.rstrip, str.lstrip)
-_CHANGES = "it changes, repeats or leaves out what is said"
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Template:
             self._template = _environment().from_string(text)
         except TemplateSyntaxError as error:
             raise UserError(f"the chat template, line {error.lineno}: {error.message}", hint=OURS) from error
-        self._trim = self._find_trim()
+        self._end = self._control
         self.end_id = self._find_end()
 
     def render(self, messages: Sequence[Message], add_generation_prompt: bool = False) -> Rendered:
@@ -70,14 +68,12 @@ class Template:
         """
         self._check(messages)
         marks = choose_marks(messages)
-        whole = self._marked(messages, add_generation_prompt, marks)
-        counts = [strings(message) for message in messages]
-        if whole.plain != self.text_of(messages, add_generation_prompt) or not in_order(whole, sum(counts)):
-            raise UserError(f"the chat template does not suit this conversation: {_CHANGES}", hint=OURS)
+        whole, said = self._marked(messages, add_generation_prompt, marks)
+        counts = [len(strings(message)) for message in messages]
         spans = list[tuple[int, int]]()
         for number, message in enumerate(messages):
             if message["role"] == "assistant":
-                prompt = self._marked(messages[:number], True, marks).text
+                prompt = self.text_of(said[:number], True)
                 if not whole.text.startswith(prompt):
                     what = f"the chat template writes another text before message {number + 1} than it asks for it with"
                     raise UserError(what, hint=OURS)
@@ -104,14 +100,25 @@ class Template:
             found[-1][0].append(identifier)
         return [(self.tokenizer.decode(ids, skip_special_tokens=False), learned) for ids, learned in found]
 
-    def _marked(self, messages: Sequence[Message], prompt: bool, marks: str) -> Marked:
-        said = [mapped(message, lambda text: f"{marks[0]}{self._trim(text)}{marks[1]}") for message in messages]
-        return Marked(self.text_of(said, prompt), marks)
+    def _marked(self, messages: Sequence[Message], prompt: bool, marks: str) -> tuple[Marked, list[Message]]:
+        """The conversation with its marks, and the messages that give it: without the white space that is cut off."""
+        plain, given = self.text_of(messages, prompt), [text for message in messages for text in strings(message)]
+        said = between(messages, given, marks)
+        whole = Marked(self.text_of(said, prompt), marks)
+        written = as_written(whole, given, plain)
+        if written is not None and written != given:
+            said = between(messages, written, marks)
+            whole = Marked(self.text_of(said, prompt), marks)
+        if written is None or whole.plain != plain:
+            raise UserError("the chat template changes, repeats or leaves out what is said", hint=OURS)
+        return whole, said
 
     def text_of(self, messages: Sequence[Message], prompt: bool) -> str:
         """The conversation as text, in which nobody can tell a typed control token from a meant one."""
         try:
-            return self._template.render(messages=messages, add_generation_prompt=prompt, **self._names)
+            return self._template.render(
+                messages=messages, tools=None, documents=None, add_generation_prompt=prompt, **self._names
+            )
         except Exception as error:  # a template can raise anything
             lines = [
                 frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == "<template>"
@@ -139,20 +146,12 @@ class Template:
         return Rendered(ids, learned)
 
     def _end_of_turn(self, whole: Marked, start: int) -> int:
-        """Behind the first control token from `start` on, which lies in the template's own text; or that text's end."""
+        """Behind the first end token from `start` on, which lies in the template's own text: a tool without arguments
+        may be called in control tokens. Else behind the first control token; or that text's end."""
         segment = next(one for one in reversed(whole.segments) if one.start <= start)
-        found = self._control.search(segment.text, start - segment.start)
+        start -= segment.start
+        found = self._end.search(segment.text, start) or self._control.search(segment.text, start)
         return segment.start + (found.end() if found else len(segment.text))
-
-    def _find_trim(self) -> Callable[[str], str]:
-        """What the template does to white space around what is said."""
-        said = [{**message, "content": f"\n {_SAID} \n"} for message in _PROBE]
-        plain, marks = self.text_of(said, False), choose_marks(said)
-        for self._trim in _TRIMS:
-            marked = self._marked(said, False, marks)
-            if marked.plain == plain and in_order(marked, len(said)):
-                return self._trim
-        raise UserError(f"the chat template cannot be used: {_CHANGES}", hint=OURS)
 
     def _find_end(self) -> int:
         rendered = self.render(_PROBE)
@@ -165,6 +164,7 @@ class Template:
         bos = self.tokenizer.token_to_id(self._bos)
         if bos is not None and rendered.ids.count(bos) > 1 and bos != rendered.ids[last]:
             raise UserError(f"the chat template writes {self._bos} more than once", hint=OURS)
+        self._end = re.compile(re.escape(name))
         return rendered.ids[last]
 
 
