@@ -251,6 +251,36 @@ CASES = [
     ),
     Case("sft data missing", lambda r: (r.parent / "dialogues.jsonl").unlink(), ("sft.data", "dialogues.jsonl")),
     Case(
+        "sft a dialogue without an answer",
+        _append("dialogues.jsonl", b'{"messages": [{"role": "user", "content": "x"}]}\n'),
+        ("dialogues.jsonl, line 9", "no message of the assistant", 'sft.on_error = "skip"'),
+    ),
+    Case(
+        "sft roles out of order",
+        _append("dialogues.jsonl", b'{"messages": [{"role": "assistant", "content": "x"}]}\n'),
+        ("dialogues.jsonl, line 9", "message 1 is of assistant", "user and assistant in turns"),
+    ),
+    Case(
+        "sft a template that does not parse",
+        lambda r: (r.parent / "mine.jinja").write_text("{{ bos_token }}\n{% for x in messages %}\n{{ x |}}\n"),
+        ("chat template, line 3", "llama3"),
+        ("sft.template=mine.jinja",),
+    ),
+    Case("sft no such template", _nothing, ("none.jinja", "sft.template"), ("sft.template=none.jinja",)),
+    Case(
+        "sft a base without a chat template",
+        lambda r: (_on_base(r), (r.parent / "base/chat_template.jinja").unlink()),
+        ('sft.template = "base"', "has no chat template", '"llama3"'),
+        ("sft.template=base",),
+    ),
+    Case(
+        "sft a table of one column",
+        lambda r: (r.parent / "tariffs.csv").write_text("tarif\nUlduz\n"),
+        ("tariffs.csv, row 1", "a name and a value"),
+        ("sft.grounded.tables=['tariffs.csv']",),
+    ),
+    Case("sft two ways at once", _nothing, ('method = "full"', "dora"), ("sft.method=full", "sft.dora=true")),
+    Case(
         "half a surrogate pair",
         _append("az.jsonl", b'{"text": "bir \\ud83d"}\n'),
         ("az.jsonl", "line 61", "surrogate", 'on_error = "skip"'),

@@ -29,7 +29,7 @@ def test_the_example_uses_every_field(profile: LanguageProfile) -> None:
 
     table = tomllib.loads(ALL)
     check(LanguageProfile, table)
-    for name in ("personal_data", "refusals", "thresholds"):
+    for name in ("personal_data", "refusals", "grounding", "thresholds"):
         check(type(getattr(profile, name)), table[name])
     assert table["page"].keys() == load_profile("en").page.keys()
 
@@ -59,7 +59,7 @@ def test_the_least_example_loads_with_the_defaults(tmp_path: Path) -> None:
 
 def test_the_page_names_every_field_and_every_profile() -> None:
     assert [name for name, _, _ in ROWS] == list(LanguageProfile.model_fields)
-    parts = [f for name in ("personal_data", "refusals", "thresholds") for f in _fields(name)]
+    parts = [f for name in ("personal_data", "refusals", "grounding", "thresholds") for f in _fields(name)]
     assert [part for part in parts if f"`{part}`" not in GUIDE] == []
     listed = set(re.findall(r"`(\w+)`", GUIDE.split("## The least")[0].split("```")[0]))
     assert listed == set(known_languages())

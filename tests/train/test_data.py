@@ -145,15 +145,15 @@ def test_phases_follow_each_other_each_with_its_weights() -> None:
     first, second = phases.windows
     assert (first.weights, second.weights) == ([1.0, 0.5], [3.0])
     same = batch(first, 5, 2)
-    assert all(bool((a == b).all()) for a, b in zip(phases.batch(5, 2)._tensors(), same._tensors(), strict=True))
+    assert all(bool((a == b).all()) for a, b in zip(phases.batch(5, 2).tensors(), same.tensors(), strict=True))
     begins = batch(second, 0, 2)
-    assert all(bool((a == b).all()) for a, b in zip(phases.batch(6, 2)._tensors(), begins._tensors(), strict=True))
+    assert all(bool((a == b).all()) for a, b in zip(phases.batch(6, 2).tensors(), begins.tensors(), strict=True))
 
 
 def test_one_phase_is_the_corpus_itself() -> None:
     phases, windows = Phases(shards((1.5,)), 4, 3, [(1.0, {})], steps=9), Windows(shards((1.5,)), 4, 3)
     for step in range(9):
-        pair = zip(phases.batch(step, 3)._tensors(), batch(windows, step, 3)._tensors(), strict=True)
+        pair = zip(phases.batch(step, 3).tensors(), batch(windows, step, 3).tensors(), strict=True)
         assert all(bool((a == b).all()) for a, b in pair)
 
 

@@ -14,11 +14,12 @@ from anadil.dialogues.ground import grounded_rows
 from anadil.dialogues.passages import Passage
 from anadil.dialogues.read import Fields, read_dialogues
 from anadil.dialogues.rows import Row, RowMaker
+from anadil.dialogues.template import template_asked_for
 from anadil.errors import UserError
 from anadil.languages import LanguageProfile, load_profile
 from anadil.recipe import Recipe, Sft
 from anadil.tokenizer.marks import mapped
-from anadil.tokenizer.template import Template
+from anadil.tokenizer.template import Template, parse
 
 
 @dataclass
@@ -81,6 +82,15 @@ def all_dialogues(settings: Sft, around: Surroundings, account: Account | None =
     account = Account() if account is None else account
     yield from _given(settings, account)
     yield from _made(settings, around, account)
+
+
+def check(settings: Sft, around: Surroundings, base: Path | None) -> None:
+    """What can be known before a model is there: every row is a conversation, and the template is one."""
+    for _ in all_dialogues(settings, around):
+        pass
+    text = template_asked_for(settings, base)
+    if text is not None:
+        parse(text)
 
 
 def _fields(settings: Sft) -> Fields:

@@ -10,18 +10,23 @@ from anadil.tokenizer.template import Template, template_of, template_text
 
 
 def choose_template(settings: Sft, tokenizer: Tokenizer, model_folder: Path, base: Path | None) -> Template:
-    """The template that the recipe asks for; UserError if there is none, or a model cannot be trained with it."""
+    """The template that the recipe asks for; UserError if a model cannot be trained with it."""
+    text = template_asked_for(settings, base)
+    return Template(tokenizer) if text is None else template_of(model_folder, tokenizer, text)
+
+
+def template_asked_for(settings: Sft, base: Path | None) -> str | None:
+    """Its text, None for our own; UserError if it cannot be read, or the base has none."""
     if settings.template == "llama3":
-        return Template(tokenizer)
+        return None
     if isinstance(settings.template, Path):
         try:
-            text = settings.template.read_text(encoding="utf-8")
+            return settings.template.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             what = f"cannot read the chat template {settings.template}: {error}"
             raise UserError(what, hint='name a Jinja file in sft.template, or set it to "llama3"') from error
-        return template_of(model_folder, tokenizer, text)
     found = template_text(base) if base else None
     if found is None:
         what = f'sft.template = "base", and the base {base or ""} has no chat template'
         raise UserError(what, hint='set sft.template = "llama3": the format of Llama 3 in our own text')
-    return template_of(model_folder, tokenizer, found)
+    return found

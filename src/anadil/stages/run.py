@@ -43,8 +43,10 @@ def run(recipe: Recipe, recipe_path: Path, folder: Path, context: Context, *, re
         steps = plan(recipe, folder, hashes)
         _retire_stale(steps, folder, recipe_path, rerun)
         _claim(recipe, recipe_path, folder)
-        ran = []
-        for step in plan(recipe, folder, hashes):
+        ran, steps = [], plan(recipe, folder, hashes)
+        for step in (step for step in steps if step.status.state != "done"):
+            step.spec.check(recipe)
+        for step in steps:
             if step.status.state != "done":
                 _run_stage(step, recipe, context, hashes)
                 ran.append(step.spec.name)

@@ -18,7 +18,8 @@ class StageSpec:
     `version` is raised by hand when the stage's code starts to give another result. `needs` names input stages;
     of a group in brackets the first that the recipe has is taken. `files` gives the files from outside, by label.
     `saves_on_stop` says that the stage watches `Context.stop_requested` and saves before it gives up; `together`
-    that every process of a run takes part in it, not only the first.
+    that every process of a run takes part in it, not only the first. `check` raises UserError for what can be known to
+    be wrong before the stages before it have run: it is called before any of them.
     """
 
     name: str
@@ -30,6 +31,7 @@ class StageSpec:
     uses_gpu: bool = False
     saves_on_stop: bool = False
     together: bool = False
+    check: Callable[[Recipe], None] = lambda recipe: None
 
     def inputs(self, recipe: Recipe) -> list[str]:
         """The input stages in this recipe; UserError if one is not in its `stages`."""

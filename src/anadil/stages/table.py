@@ -5,6 +5,8 @@ from pathlib import Path
 
 from anadil import hub
 from anadil.corpus.files import source_files, source_root, text_files
+from anadil.dialogues.prepare import Surroundings
+from anadil.dialogues.prepare import check as check_dialogues
 from anadil.dialogues.read import dialogue_files
 from anadil.errors import UserError
 from anadil.languages import language_key, profile_source
@@ -79,6 +81,12 @@ def _sft_files(recipe: Recipe) -> dict[str, Path]:
     return files | (_base_tokenizer_files(recipe) if table.template == "base" else {})
 
 
+def _check_sft(recipe: Recipe) -> None:
+    assert recipe.sft is not None, "checked by the recipe: the stage sft has its table"
+    base = hub.local_folder(recipe.base.path, recipe.base.revision) if recipe.base.path else None
+    check_dialogues(recipe.sft, Surroundings.of(recipe), base)
+
+
 def _evaluate_files(recipe: Recipe) -> dict[str, Path]:
     questions = recipe.evaluate.questions
     asked = {"questions": _existing(questions, "evaluate.questions")} if questions else {}
@@ -99,7 +107,9 @@ STAGES: tuple[StageSpec, ...] = (
         "transfer", 3, ("transfer",), ("base", "seed"), ("tokenizer", "encode", "corpus"), _base_files, True, True
     ),
     StageSpec("pretrain", 2, ("pretrain",), ("seed",), ("transfer", "encode"), lambda recipe: {}, True, True, True),
-    StageSpec("sft", 3, SFT, ("language", "base", "seed"), (MODEL[1:], "encode"), _sft_files, True, True, True),
+    StageSpec(
+        "sft", 3, SFT, ("language", "base", "seed"), (MODEL[1:], "encode"), _sft_files, True, True, True, _check_sft
+    ),
     StageSpec("export", 1, ("export",), ("name",), (MODEL, "corpus"), lambda recipe: {}),
     StageSpec("evaluate", 1, EVALUATE, ("language", "base"), ("export", "corpus"), _evaluate_files, True),
 )

@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import jinja2
 from jinja2 import TemplateError, TemplateSyntaxError, nodes
 from jinja2.ext import Extension
 from jinja2.parser import Parser
@@ -54,10 +55,7 @@ class Template:
         names = "|".join(map(re.escape, sorted(special, key=len, reverse=True)))
         self._control, self._bos = re.compile(f"({names})" if names else "((?!))"), bos
         self._names = {"bos_token": bos, "eos_token": eos}
-        try:
-            self._template = _environment().from_string(text)
-        except TemplateSyntaxError as error:
-            raise UserError(f"the chat template, line {error.lineno}: {error.message}", hint=OURS) from error
+        self._template = parse(text)
         self._end = self._control
         self.end_id = self._find_end()
 
@@ -166,6 +164,14 @@ class Template:
             raise UserError(f"the chat template writes {self._bos} more than once", hint=OURS)
         self._end = re.compile(re.escape(name))
         return rendered.ids[last]
+
+
+def parse(text: str) -> jinja2.Template:
+    """A template's text as Jinja; UserError with the line if it is none."""
+    try:
+        return _environment().from_string(text)
+    except TemplateSyntaxError as error:
+        raise UserError(f"the chat template, line {error.lineno}: {error.message}", hint=OURS) from error
 
 
 def template_of(folder: Path, tokenizer: Tokenizer, text: str | None = None) -> Template:
