@@ -42,6 +42,29 @@ def test_the_report_is_written_and_told(road: Road) -> None:
     assert "small" in done.stdout
 
 
+def test_what_is_delivered_is_what_was_trained(road: Road) -> None:
+    done = anadil("verify", "small", "--json", cwd=road.home)
+    found = json.loads(done.stdout)
+    assert [check for check in found["checks"] if not check["passed"]] == []
+    names = {check["name"] for check in found["checks"] if check["result"] == "pass"}
+    assert names >= {"files", "adapter", "Hugging Face weights", "tied weights", "template"}
+    assert (done.returncode, found["passed"]) == (0, True)
+
+
+def test_the_rows_of_fine_tuning_can_be_looked_at(road: Road) -> None:
+    done = anadil("sft", "inspect", str(road.recipe), "--json", cwd=road.home)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["account"]["read"] == 8
+    for row in found["shown"]:
+        learned = [text for text, is_learned in row["pieces"] if is_learned]
+        assert len(learned) == 1
+        assert learned[0].endswith("<|eot_id|>")
+    shown = anadil("sft", "inspect", str(road.recipe), cwd=road.home)
+    assert "8 dialogues read" in shown.stdout
+    assert "green is learned" in shown.stdout
+
+
 def test_a_second_run_does_nothing_and_says_how_to_chat(road: Road) -> None:
     before = {file: file.stat().st_mtime_ns for file in road.run.rglob("*") if file.is_file() and file.name != ".lock"}
     done = anadil("run", str(road.recipe), cwd=road.home)

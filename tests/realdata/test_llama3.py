@@ -57,6 +57,9 @@ def test_the_whole_road_in_place(base: Path, tmp_path: Path) -> None:
     assert made["original_tokens_per_word"] < 1.1 * made["base_original_tokens_per_word"]
     assert made["target_round_trip_failures"] == made["original_round_trip_failures"] == 0
     assert metrics["export"]["gguf_q8_0_ids_equal"] == metrics["export"]["gguf_q8_0_strings"] > 400
+    done = anadil("verify", "small", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    assert "FAIL" not in done.stdout
     config = json.loads((tmp_path / "runs/small/export/hf/config.json").read_bytes())
     assert config["tie_word_embeddings"]
     assert config["eos_token_id"] == [128001, 128009]

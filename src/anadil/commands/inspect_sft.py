@@ -2,7 +2,6 @@
 
 import json
 import random
-from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
@@ -89,4 +88,4 @@ def _as_json(prepared: Prepared, rows: list[Row], template: Template) -> dict[st
         {"place": row.place, "kind": row.kind, "tokens": len(row.rendered.ids), "pieces": template.pieces(row.rendered)}
         for row in rows
     ]
-    return {"account": asdict(account), "rows": len(prepared.rows), "shown": shown}
+    return {"account": vars(account), "rows": len(prepared.rows), "shown": shown}
