@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from tests.roads import write_road
 
+from anadil.artifact import Fingerprint, Hashes, StageFolder
 from anadil.context import Context
+from anadil.corpus.build import sources
 from anadil.export import verify
 from anadil.recipe import load
 from anadil.stages import corpus, export
@@ -48,3 +50,19 @@ def test_without_llama_cpp_the_files_are_written_and_marked(
     assert json.loads((tmp_path / "out" / "verify.json").read_text())["verified"] is False
     assert (tmp_path / "out" / "model-q8_0.gguf").is_file()
     assert "gguf_q8_0_ids_equal" not in metrics
+
+
+def test_the_card_names_text_licences_and_figures(new_model: Callable[..., Path], tmp_path: Path) -> None:
+    recipe = load(write_road(tmp_path / "in"), ["export.gguf=[]"])
+    corpus.run(recipe, {}, tmp_path / "corpus", Context())
+    made = new_model().parent
+    facts = {"metrics": {"answers_bits_per_byte": 1.25, "trained_tokens": 4096.0}}
+    StageFolder(made).finish("sft", Fingerprint({}), facts, Hashes())
+    export.run(recipe, {"sft": made, "corpus": tmp_path / "corpus"}, tmp_path / "out", Context())
+    card = (tmp_path / "out/hf/README.md").read_text(encoding="utf-8")
+    assert card.startswith('---\nlanguage: ["az", "en"]\n')
+    for source in sources(tmp_path / "corpus"):
+        assert f"| {source['name']} | {source['language']} | not stated | {source['train']['documents']:,} |" in card
+    assert "1.2500" in card
+    assert "4,096" in card
+    assert str(tmp_path) not in card

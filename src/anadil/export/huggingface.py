@@ -20,8 +20,8 @@ from anadil.weights import INDEX, WEIGHTS, weight_files
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 
 
-def export_huggingface(model: Path, out: Path) -> Path:
-    """Write the model folder `model` as bfloat16 to the folder `out`, whole or not at all; returns `out`.
+def export_huggingface(model: Path, out: Path, card: str = "") -> Path:
+    """Write the model folder `model` as bfloat16 to the folder `out`, whole or not at all, with `card`; returns `out`.
 
     Weights are read file by file, one file in memory at a time; tied embeddings stay tied. Raises UserError for a
     folder without config, safetensors or control tokens, or whose tokenizer has more ids than the model rows.
@@ -34,6 +34,8 @@ def export_huggingface(model: Path, out: Path) -> Path:
         _write_configs(config, template, folder)
         copy_files(model, folder, (*TOKENIZER_FILES, *LEGAL_FILES))
         (folder / TEMPLATE).write_text(template.text, encoding="utf-8")
+        if card:
+            (folder / "README.md").write_text(card, encoding="utf-8")
     return out
 
 

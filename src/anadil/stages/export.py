@@ -6,6 +6,7 @@ from pathlib import Path
 from anadil import durable
 from anadil.context import Context
 from anadil.corpus.build import sources, texts
+from anadil.export.card import model_card
 from anadil.export.gguf import write_gguf
 from anadil.export.huggingface import export_huggingface
 from anadil.export.quantise import find_quantiser
@@ -26,8 +27,9 @@ def run(recipe: Recipe, inputs: dict[str, Path], out: Path, context: Context) ->
     model = made / "model"
     if "q4_k" in recipe.export.gguf:
         find_quantiser()  # before anything is written
+    card = model_card(recipe, sources(corpus) if corpus else [], {made.name: made})
     with context.progress.task("export", 1 + len(recipe.export.gguf), "files") as task:
-        folder = export_huggingface(model, out / "hf")
+        folder = export_huggingface(model, out / "hf", card)
         task.advance()
         files = {}
         for kind in recipe.export.gguf:

@@ -110,7 +110,7 @@ STAGES: tuple[StageSpec, ...] = (
     StageSpec(
         "sft", 3, SFT, ("language", "base", "seed"), (MODEL[1:], "encode"), _sft_files, True, True, True, _check_sft
     ),
-    StageSpec("export", 1, ("export",), ("name",), (MODEL, "corpus"), lambda recipe: {}),
+    StageSpec("export", 2, ("export",), ("name", "language", "base"), (MODEL, "corpus"), lambda recipe: {}),
     StageSpec("evaluate", 1, EVALUATE, ("language", "base"), ("export", "corpus"), _evaluate_files, True),
 )
 
