@@ -42,8 +42,9 @@ def main() -> None:
     parser.add_argument("--run", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--asked", type=int, default=60)
-    parser.add_argument("--epochs", type=float, default=14)
+    parser.add_argument("--epochs", type=float, default=3)
     parser.add_argument("--passages", type=int, default=1)
+    parser.add_argument("--invented", type=int, default=20)
     options = parser.parse_args()
     options.work.mkdir(parents=True, exist_ok=True)
     names = [part + kind for part in PARTS for kind in KINDS]
@@ -52,7 +53,8 @@ def main() -> None:
     learned = table(options.work / "learned.csv", names[:half], seed=1)
     fresh = table(options.work / "fresh.csv", names[half:], seed=2)
     settings = Sft(
-        data=[quickstart() / "dialogues.jsonl"], grounded=grounded(learned, options.passages), sequence_length=384,
+        data=[quickstart() / "dialogues.jsonl"], sequence_length=384,
+        grounded=grounded(learned, options.passages, options.invented),
         global_batch_tokens=6144, rank=32, alpha=64, learning_rate=2.5e-3, epochs=options.epochs, keep="last",
         over_long="drop", heldout_share=0, checkpoint_every=50, personal_data="keep",
     )  # fmt: skip
@@ -60,8 +62,13 @@ def main() -> None:
     before = options.run / "pretrain/model"
     context = Context(threads=available_cores(), fingerprint=json.dumps(vars(options), default=str))
     metrics = run_sft(before, options.work / "sft", settings, context, around)
-    rows = grounded_rows(grounded(fresh, options.passages, all_answered=True), Fields(), AZ, 3)[: options.asked]
-    row: dict[str, Any] = {"what": "grounded", "asked": len(rows), "passages": options.passages}
+    rows = grounded_rows(grounded(fresh, options.passages, 0, all_answered=True), Fields(), AZ, 3)[: options.asked]
+    row: dict[str, Any] = {
+        "what": "grounded",
+        "asked": len(rows),
+        "passages": options.passages,
+        "invented": options.invented,
+    }
     row |= {"learned_rows": {k: v for k, v in metrics.items() if k.startswith("made_")}}
     for name, model in (("before", before), ("after", options.work / "sft/model")):
         with TransformersEngine(model, threads=available_cores(), context_tokens=512) as engine:
@@ -81,9 +88,9 @@ def table(path: Path, names: list[str], seed: int) -> Path:
     return path
 
 
-def grounded(path: Path, passages: int, *, all_answered: bool = False) -> Grounded:
+def grounded(path: Path, passages: int, invented: int, *, all_answered: bool = False) -> Grounded:
     shares = {"unanswerable_share": 0.0, "handover_share": 0.0} if all_answered else {}
-    return Grounded(tables=[path], questions_a_row=4, passages=passages, **shares)
+    return Grounded(tables=[path], questions_a_row=4, invented=invented, passages=passages, **shares)
 
 
 def share(engine: Engine, rows: list[GroundedRow], shown: bool) -> float:

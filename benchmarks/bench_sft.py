@@ -147,7 +147,9 @@ def fastest(work: dict[str, Any]) -> tuple[dict[str, Any], list[dict[str, Any]]]
 def run(side: str, work: dict[str, Any]) -> dict[str, Any]:
     """A process of one side; its outcome."""
     script = [str(HERE / "peer_trl.py")] if side == "trl" else [__file__, "--one"]
-    quiet = {"OMP_NUM_THREADS": str(work["threads"]), "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+    # our allocator setting, which keeps freed memory, for both sides
+    quiet = {"MALLOC_MMAP_THRESHOLD_": "1073741824", "MALLOC_TRIM_THRESHOLD_": "2147483647"}
+    quiet |= {"OMP_NUM_THREADS": str(work["threads"]), "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(
         [sys.executable, *script, json.dumps(work)], capture_output=True, text=True, env=os.environ | quiet
     )

@@ -62,7 +62,8 @@ def test_the_rows_of_fine_tuning_can_be_looked_at(road: Road) -> None:
         assert learned[0].endswith("<|eot_id|>")
     shown = anadil("sft", "inspect", str(road.recipe), cwd=road.home)
     assert "8 dialogues read" in shown.stdout
-    assert "green is learned" in shown.stdout
+    assert "between » and « is learned" in shown.stdout
+    assert "<|eot_id|>«" in shown.stdout
 
 
 def test_a_second_run_does_nothing_and_says_how_to_chat(road: Road) -> None:

@@ -32,24 +32,31 @@ def inspect(
     recipe = load(find_recipe(name), settings)
     if recipe.sft is None:
         raise UserError(f"{name} has no table [sft]", hint='add one: [sft] data = ["dialogues.jsonl"]')
-    folder, is_built = _tokenizer_folder(recipe, run_folder or runs / recipe.name)
+    folder, is_built = _tokenizer_folder(recipe, run_folder, runs / recipe.name)
     base = hub.local_folder(recipe.base.path, recipe.base.revision) if recipe.base.path else None
-    template = choose_template(recipe.sft, load_tokenizer(folder), folder, base)
-    prepared = prepare(recipe.sft, template, Surroundings.of(recipe))
+    template, settled = choose_template(recipe.sft, load_tokenizer(folder), folder, base), recipe.sft
+    if not is_built and settled.over_long == "error":  # it may fit once the tokenizer is built
+        settled = settled.model_copy(update={"over_long": "drop"})
+    prepared = prepare(settled, template, Surroundings.of(recipe))
     rows = random.Random(seed).sample(prepared.rows, min(count, len(prepared.rows)))
     if as_json:
         print(json.dumps(_as_json(prepared, rows, template), ensure_ascii=False, indent=2))
         return
     console = Console(highlight=False)
     if not is_built:
-        console.print(Text(f"with the tokenizer of the base: {recipe.name} has no tokenizer yet", style="yellow"))
+        said = f"counted with the tokenizer of the base: {recipe.name} has none yet; with its own, rows will be shorter"
+        console.print(Text(said, style="yellow"))
     _print_account(console, prepared)
     for row in rows:
-        console.print(Padding(_shown(row, template), (1, 0, 0, 2)))
-    console.print(Text("\ngreen is learned: what the assistant says, and the token that ends its turn", style="dim"))
+        console.print(Padding(_shown(row, template, colour=console.color_system is not None), (1, 0, 0, 2)))
+    mark = "green" if console.color_system else "what stands between » and «"
+    console.print(Text(f"\n{mark} is learned: what the assistant says, and the token that ends its turn", style="dim"))
 
 
-def _tokenizer_folder(recipe: Recipe, run: Path) -> tuple[Path, bool]:
+def _tokenizer_folder(recipe: Recipe, run_folder: Path | None, run: Path) -> tuple[Path, bool]:
+    if run_folder and not (run_folder / "tokenizer").is_dir():
+        raise UserError(f"{run_folder} has no tokenizer", hint="name the folder of a run, or leave --run-folder out")
+    run = run_folder or run
     if StageFolder(run / "tokenizer").manifest:
         return run / "tokenizer", True
     if not recipe.base.path:
@@ -73,11 +80,12 @@ def _print_account(console: Console, prepared: Prepared) -> None:
         console.print(Text(line))
 
 
-def _shown(row: Row, template: Template) -> Text:
+def _shown(row: Row, template: Template, *, colour: bool) -> Text:
     found = Text.assemble((plain(row.place), "cyan"), "  ", (row.kind.replace("_", " "), "yellow"), "\n")
     left = SHOWN
     for piece, learned in template.pieces(row.rendered):
-        found.append(plain(piece)[:left], style="bold green" if learned else "dim")
+        shown = plain(piece)[:left]
+        found.append(f"»{shown}«" if learned and not colour else shown, style="bold green" if learned else "dim")
         left = max(0, left - len(piece))
     return found if left else found.append(" …")
 

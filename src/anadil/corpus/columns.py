@@ -19,7 +19,8 @@ _ROWS = 1024
 def read_table_rows(path: Path, kind: str) -> Iterator[dict[str, Any]]:
     """The rows of a file as they are; UserError for what cannot be read."""
     try:
-        for batch in _batches(path, kind, lambda schema: None):
+        # all at once: a reader of csv that is left half read has a thread that ends the program in its own way
+        for batch in list(_batches(path, kind, lambda schema: None)):
             for row in rows_of(batch):
                 if isinstance(row, UnicodeDecodeError):
                     raise UserError(f"{path}: not UTF-8: {row}", hint="convert the file to UTF-8")

@@ -14,7 +14,7 @@ from anadil.languages import LanguageProfile
 from anadil.recipe import EvaluationSet
 from anadil.tokenizer.marks import mapped
 
-LEAST_WORDS = 5
+LEAST_WORDS = 10
 """Of an answer, for its language to be told."""
 
 
@@ -50,7 +50,7 @@ def in_language(dialogues: list[Dialogue], profile: LanguageProfile, drop: bool,
         return dialogues
     kept, parts = [], LanguageFilter(profile).parts([one.answers for one in dialogues])
     for one, part in zip(dialogues, parts, strict=True):
-        other = not part.text and len(one.answers.split()) >= LEAST_WORDS
+        other = one.kind == "given" and not part.text and len(one.answers.split()) >= LEAST_WORDS
         account.languages[part.instead or "unknown"] += other
         if other and drop:
             account.out["other_language"] += 1

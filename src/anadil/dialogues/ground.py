@@ -6,9 +6,9 @@ person is asked for. Which passages stand beside the right one, and where, follo
 
 import random
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 from anadil.corpus.files import kind_of
@@ -20,6 +20,7 @@ from anadil.recipe import Grounded
 
 KINDS = ("answered", "unanswerable", "handed_over")
 _UNIT = re.compile(r"(?P<name>.*?)\s*\((?P<unit>[^()]+)\)\s*\Z")
+_NUMBER = re.compile(r"[0-9]+")
 _WORD = re.compile(r"\w{3,}")
 _NEAREST = 8
 """Passages most like the right one, among which those beside it are chosen."""
@@ -46,7 +47,7 @@ class _Known:
 
 def grounded_rows(settings: Grounded, fields: Fields, profile: LanguageProfile, seed: int) -> list[GroundedRow]:
     """A row for each question of the FAQ and of the tables; UserError for files without any."""
-    known = [*_of_faq(settings.faq, fields), *_of_tables(settings.tables, settings.questions_a_row, profile, seed)]
+    known = [*_of_faq(settings.faq, fields), *_of_tables(settings, profile, seed)]
     if not known:
         return []
     passages = list(dict.fromkeys(one.passage for one in known))
@@ -58,7 +59,7 @@ def _row(
     one: _Known, near: "_Nearness", settings: Grounded, profile: LanguageProfile, rng: random.Random
 ) -> GroundedRow:
     drawn, words, count = rng.random() - settings.handover_share, profile.grounding, rng.randint(1, settings.passages)
-    others = [other for other in near.to(one.passage) if not _tells(other, one, profile)]
+    others = near.to(one.passage, lambda other: not _tells(other, one, profile))
     others = rng.sample(others, min(len(others), count))
     if 0 <= drawn < settings.unanswerable_share and others and profile.refusals.unknown:
         return GroundedRow("unanswerable", one.question, tuple(others), profile.refusals.unknown)
@@ -85,8 +86,8 @@ def _of_faq(places: Sequence[Path], fields: Fields) -> Iterator[_Known]:
                 yield _Known(question, answer, Passage(answer, question))
 
 
-def _of_tables(places: Sequence[Path], questions: int, profile: LanguageProfile, seed: int) -> Iterator[_Known]:
-    for file in (file for place in places for file in dialogue_files(place, "sft.grounded.tables")):
+def _of_tables(settings: Grounded, profile: LanguageProfile, seed: int) -> Iterator[_Known]:
+    for file in (file for place in settings.tables for file in dialogue_files(place, "sft.grounded.tables")):
         if kind_of(file) in (None, ".jsonl"):
             raise UserError(f"{file}: a table is a csv, tsv or parquet file", hint="or name it in sft.grounded.faq")
         for number, (where, row) in enumerate(read_rows(file)):
@@ -96,7 +97,11 @@ def _of_tables(places: Sequence[Path], questions: int, profile: LanguageProfile,
                 found = f"{len(cells)} cells" if named else "no name in the first column"
                 what = f"{where}: a row of a table needs a name and a value, it has {found}"
                 raise UserError(what, hint="the first column is the name, the others what is known of it")
-            yield from _of_row(cells, profile, random.Random(f"{seed} {file.name} {number}"), questions)
+            for time in range(1 + settings.invented):
+                rng = random.Random(f"{seed} {file.name} {number} {time}")
+                shown = [cells[0], *((column, _invented(text, rng) if time else text) for column, text in cells[1:])]
+                if not time or shown != cells:  # without a number nothing can be invented
+                    yield from _of_row(shown, profile, rng, settings.questions_a_row)
 
 
 def _of_row(
@@ -109,6 +114,11 @@ def _of_row(
         question = rng.choice(words.asks_of_table).format(name=name, column=column)
         answer = words.answers_of_table.format(name=name, column=column, value=_valued(value, unit))
         yield _Known(question, answer, passage)
+
+
+def _invented(text: str, rng: random.Random) -> str:
+    """With other numbers of as many digits."""
+    return _NUMBER.sub(lambda found: str(rng.randrange(10 ** (len(found[0]) - 1), 10 ** len(found[0]))), text)
 
 
 def _unit(column: str) -> tuple[str, str]:
@@ -133,8 +143,8 @@ class _Nearness:
                 self._holders.setdefault(word, []).append(number)
         self._places = {passage: number for number, passage in enumerate(passages)}
 
-    def to(self, passage: Passage) -> list[Passage]:
-        """The nearest, the most alike first; never itself."""
+    def to(self, passage: Passage, suits: Callable[[Passage], bool]) -> list[Passage]:
+        """The nearest of those that suit, the most alike first; never itself."""
         number = self._places[passage]
         shared: dict[int, float] = {}
         for word in sorted(self._words[number]):
@@ -143,10 +153,6 @@ class _Nearness:
                 for other in holders:
                     shared[other] = shared.get(other, 0.0) + 1 / len(holders)
         shared.pop(number, None)
-        ranked = sorted(shared, key=lambda other: (-shared[other], other))[:_NEAREST]
-        rest: Iterable[int] = (other for other in range(len(self._passages)) if other != number and other not in shared)
-        for other in rest:
-            if len(ranked) >= _NEAREST:
-                break
-            ranked.append(other)
-        return [self._passages[other] for other in ranked]
+        ranked = sorted(shared, key=lambda other: (-shared[other], other))
+        rest = (other for other in range(len(self._passages)) if other != number and other not in shared)
+        return list(islice(filter(suits, (self._passages[other] for other in chain(ranked, rest))), _NEAREST))

@@ -5,6 +5,7 @@ All become a list of messages as OpenAI's API has them; what is no conversation 
 
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,18 +88,28 @@ def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
         for number, row in enumerate(read_table_rows(path, kind), 1):
             yield f"{path}, row {number}", row
         return
-    with open_file(path) as lines:
-        for number, line in enumerate(lines, 1):
-            if not line.strip():
-                continue
-            place = f"{path}, line {number}"
-            try:
-                row = json.loads(line.decode())
-            except (ValueError, RecursionError) as error:  # of JSON and of UTF-8
-                raise UserError(f"{place}: {error}", hint="write one JSON object a line, in UTF-8") from error
-            if not isinstance(row, dict):
-                raise UserError(f"{place}: not a JSON object", hint="write one JSON object a line")
-            yield place, row
+    for number, line in enumerate(_lines(path), 1):
+        if not line.strip():
+            continue
+        place = f"{path}, line {number}"
+        try:
+            row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+        except (ValueError, RecursionError) as error:  # of JSON and of UTF-8
+            raise UserError(f"{place}: {error}", hint="write one JSON object a line, in UTF-8") from error
+        if not isinstance(row, dict):
+            raise UserError(f"{place}: not a JSON object", hint="write one JSON object a line")
+        yield place, row
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with open_file(path) as lines:
+            yield from lines
+    except PermissionError:
+        raise
+    except (OSError, EOFError, zlib.error) as error:
+        what = f"{path}: cannot be read to its end: {error}"
+        raise UserError(what, hint="the file is damaged or cut short: fetch it again, or leave it out") from error
 
 
 def messages_of(row: Mapping[str, Any], fields: Fields) -> list[Message]:

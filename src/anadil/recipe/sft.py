@@ -18,6 +18,12 @@ class Grounded(Table):
         default=[], description="tables (csv, tsv) such as tariffs: the first column is the name, each row a passage"
     )
     questions_a_row: int = Field(default=2, gt=0, description="questions made of each row of a table")
+    invented: int = Field(
+        default=4,
+        ge=0,
+        description="times each row of a table is used again with invented numbers: a model learns to read a passage "
+        "only if it cannot know it by heart",
+    )
     passages: int = Field(default=3, gt=0, le=9, description="most passages before a question")
     unanswerable_share: float = Field(
         default=0.2, ge=0, lt=1, description="share of rows whose passages do not answer; the model says so"

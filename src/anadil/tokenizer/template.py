@@ -29,8 +29,7 @@ from anadil.tokenizer.marks import Marked, Message, as_written, between, choose_
 
 FILE = "chat_template.jinja"
 OURS = 'leave sft.template out: "llama3" is the format of Llama 3 in our own text'
-_SAID = "\n Salam \u0259 1 \n"
-_PROBE = [{"role": "user", "content": _SAID}, {"role": "assistant", "content": _SAID}]
+_PROBE = [{"role": "user", "content": "\n Salam \u0259 1 \n"}, {"role": "assistant", "content": "\n Salam \u0259 2 \n"}]
 
 
 @dataclass(frozen=True)
@@ -151,6 +150,17 @@ class Template:
         found = self._end.search(segment.text, start) or self._control.search(segment.text, start)
         return segment.start + (found.end() if found else len(segment.text))
 
+    def _check_prompt(self) -> None:
+        """The token that opens a turn must be in what asks for an answer, or the model would have to open its own."""
+        marks = choose_marks(_PROBE)
+        whole, prompt = (self._marked(some, asks, marks)[0] for some, asks in ((_PROBE, False), (_PROBE[:1], True)))
+        before_user, _, before_answer = whole.segments[:3]
+        opens = [name for name in self._control.findall(before_user.text) if name != self._bos][:1]
+        written = whole.text[len(prompt.text) : before_answer.start + len(before_answer.text)]
+        if set(opens) & set(self._control.findall(written)):
+            what = f"the chat template asks for an answer without the {written!r} that it writes before one"
+            raise UserError(what, hint=f"let it end so with add_generation_prompt, or: {OURS}")
+
     def _find_end(self) -> int:
         rendered = self.render(_PROBE)
         last = max((place for place, learned in enumerate(rendered.learned) if learned), default=-1)
@@ -159,6 +169,7 @@ class Template:
             what = "the chat template writes no control token after an answer, so that none would end"
             shown = self.tokenizer.decode(rendered.ids[-8:], skip_special_tokens=False)
             raise UserError(f"{what} (it ends in {shown!r})", hint=OURS)
+        self._check_prompt()
         bos = self.tokenizer.token_to_id(self._bos)
         if bos is not None and rendered.ids.count(bos) > 1 and bos != rendered.ids[last]:
             raise UserError(f"the chat template writes {self._bos} more than once", hint=OURS)
@@ -223,10 +234,14 @@ def _environment() -> ImmutableSandboxedEnvironment:
     found = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"]
     )
-    found.filters["tojson"] = lambda value, **settings: json.dumps(value, ensure_ascii=False, **settings)
+    found.filters["tojson"] = _as_json
     found.globals["raise_exception"] = _fail
     found.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
     return found
+
+
+def _as_json(value: Any, ensure_ascii: bool = False, **settings: Any) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, **settings)
 
 
 def _fail(message: str) -> None:

@@ -56,6 +56,8 @@ def run_sft(
     trained: nn.Module = with_lora(model, settings, around.seed) if settings.method == "lora" else model
     batches = Batches(prepared, settings, around.seed, tokens_folder)
     heldout = HeldoutAnswers(prepared.heldout, template.tokenizer)
+    if settings.keep == "best" and not heldout.rows:
+        context.progress.line("  no dialogue is held out to choose the best weights by: the last are kept")
     if ranks.world()[0] == 0:
         durable.write_json(out / "dialogues.json", _facts(prepared, template), "dialogues")
     state = train(
