@@ -87,6 +87,11 @@ FAULTS: dict[str, tuple[Row, str, str]] = {
     "an empty answer": ({"messages": [USER, {"role": "assistant", "content": None}]}, "empty", "message 2"),
     "an empty system message": ({"messages": [said("system", ""), *PAIR]}, "empty", "message 1, of system"),
     "a picture": ({"messages": [{"role": "user", "content": [{"type": "image"}]}]}, "no_text", "is no text but list"),
+    "words and a picture": (
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": "image"}]}]},
+        "no_text",
+        "is no text but list",
+    ),
     "a number": ({"messages": [USER, {"role": "assistant", "content": 5}]}, "no_text", "is no text but int"),
     "half a character": ({"question": "Salam \ud83d", "answer": "Salam"}, "no_text", "message 1, of user"),
     "a call with a list": ({"messages": [USER, calling("f", [1])]}, "no_text", "called with list"),  # type: ignore[arg-type]

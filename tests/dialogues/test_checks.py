@@ -94,6 +94,9 @@ def test_answers_in_another_language_are_counted_and_dropped_if_asked_for() -> N
         assert (account.languages["en"], account.languages["tr"], account.languages.total()) == (1, 1, 3)
         assert account.out["other_language"] == 3 * drop
     assert in_language([], AZ, True, Account()) == []
+    made = asking(QUESTION, english)
+    made.kind = "answered"
+    assert in_language([made], AZ, True, Account()) == [made]
 
 
 def test_of_a_language_that_is_not_told_apart_nothing_is_dropped() -> None:

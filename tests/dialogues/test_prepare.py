@@ -180,6 +180,13 @@ def test_about_the_asked_share_is_held_out() -> None:
     assert not first_questions(got.heldout) & first_questions(got.rows)
 
 
+def test_those_that_are_left_out_are_not_held_out() -> None:
+    rows = [*numbered(40), *(pair(f"Uzun {number}?", "c" * 900) for number in range(40))]
+    got = prepared(rows, heldout_share=0.5, over_long="drop", sequence_length=400)
+    assert got.account.heldout == len(got.heldout) < 40
+    assert got.account.kept == len(got.heldout) + len(got.rows) == 40
+
+
 def test_rows_follow_from_the_seed() -> None:
     rows = numbered(30)
 
@@ -213,10 +220,8 @@ def test_all_text_is_composed(tmp_path: Path) -> None:
 def test_grounded_rows_are_asked_with_their_passages(tmp_path: Path) -> None:
     faq = write(tmp_path / "f.jsonl", numbered(60))
     prices = [{"Ad": f"Xidmət {number}", "Qiymət (AZN)": f"{number}.25"} for number in range(40)]
-    grounded = Grounded(
-        invented=0,
-        faq=[faq], tables=[write(tmp_path / "t.csv", prices)], questions_a_row=1, unanswerable_share=0.3
-    )
+    table = write(tmp_path / "t.csv", prices)
+    grounded = Grounded(faq=[faq], tables=[table], invented=0, questions_a_row=1, unanswerable_share=0.3)
     got = prepared([{"messages": PAIR}], grounded=grounded, typed_share=1.0)
     account = got.account
     assert account.made.total() == 100

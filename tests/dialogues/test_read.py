@@ -197,6 +197,24 @@ def test_a_line_that_cannot_be_read_is_named(tmp_path: Path, line: bytes, words:
     assert str(caught.value).startswith(f"{path}, line 3: ")
 
 
+def test_a_file_cut_short_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl.gz", [FORMS["OpenAI"]] * 9)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"a\.jsonl\.gz: cannot be read to its end"):
+        read(path)
+    path = write(tmp_path / "a.parquet", [FORMS["OpenAI"]] * 9)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(UserError, match=r"a\.parquet: not a parquet file, or cut short"):
+        read(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_line(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "a.csv"):
+        path = write(tmp_path / name, [FORMS["own names"]])
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+        assert read(path) == [PAIR]
+
+
 def test_empty_lines_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(gzip.compress(b"\n \n" + json.dumps({"messages": PAIR}).encode() + b"\n\n"))

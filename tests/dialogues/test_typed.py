@@ -17,12 +17,15 @@ SEEDS = st.integers(0, 10_000)
 SENTENCE = "Şəhərdəki Çıraq filialı İyun ayında 15 manata GÖZƏL kart verirmi?"
 
 
-@given(text=st.text(), seed=SEEDS)
-def test_digits_and_signs_stay(text: str, seed: int) -> None:
+@pytest.mark.parametrize("slips", [typed._SLIPS, 1.0])
+@given(text=st.one_of(st.text(), OWN), seed=SEEDS)
+def test_digits_and_signs_stay(slips: float, text: str, seed: int) -> None:
     def signs(text: str) -> list[str]:
         return [one for one in text if one.isdecimal() or (one.isascii() and not one.isalpha())]
 
-    assert signs(as_typed(text, AZ, random.Random(seed))) == signs(text)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typed, "_SLIPS", slips)
+        assert signs(as_typed(text, AZ, random.Random(seed))) == signs(text)
 
 
 @given(text=OWN, seed=SEEDS)

@@ -53,13 +53,13 @@ FAMILIES = {
     "Llama 2": Family(
         ("<s>", "</s>", "<unk>"),
         """{% if messages[0].role == 'system' %}
-{% set above = '<<SYS>>\\n' + messages[0].content + '\\n<</SYS>>\\n\\n' %}
-{% set messages = messages[1:] %}
+    {% set above = '<<SYS>>\\n' + messages[0].content + '\\n<</SYS>>\\n\\n' %}
+    {% set messages = messages[1:] %}
 {% endif %}
 {% for message in messages %}
-{% if (message.role == 'user') != (loop.index0 % 2 == 0) %}
+    {% if (message.role == 'user') != (loop.index0 % 2 == 0) %}
 {{ raise_exception('user and assistant have to take turns') }}
-{% elif message.role == 'user' %}
+    {% elif message.role == 'user' %}
 {{- bos_token + '[INST] ' + ((above or '' if loop.first else '') + message.content).strip() + ' [/INST]' }}
 {%- else %}
 {{- ' ' + message.content.strip() + ' ' + eos_token }}
@@ -446,6 +446,14 @@ UNFIT = {
         swapped("{%- for call", "{%- if message.role == 'tool' %}{{ raise_exception('none') }}{% endif %}{%- for call"),
         "the chat template, line 1: none",
     ),
+    "looks at the first letter": (
+        CHAT_TEMPLATE + "{{- '!' if messages[0].content.startswith('Q') }}",
+        CHANGES,
+    ),
+    "looks at the first letter of an answer": (
+        swapped(TURN, "{{- '!' if messages[0].content.startswith('Q') }}" + TURN),
+        CHANGES,
+    ),
     "asks by the number": (
         swapped(ASKING, "{{- '<|start_header_id|>' + ('assistant' if messages | length < 3 else 'robot') }}"),
         "another text before message 5",
@@ -483,6 +491,12 @@ def test_another_template_gives_another_mask(change: str) -> None:
     text, shape = ALTERED[change]
     of = Template(tokenizer_with(CONTROL_TOKENS), text)
     assert learned(of, TALK) == [shape.format("Cavab 1"), shape.format("Cavab 2")]
+
+
+def test_a_template_is_told_that_there_are_no_tools() -> None:
+    """As transformers does: to a template that only asks whether it is none, what is not given is something."""
+    text = "{{- raise_exception('which tools?') if tools is not none or documents is not none }}" + CHAT_TEMPLATE
+    assert learned(Template(tokenizer_with(CONTROL_TOKENS), text), TALK) == [f"Cavab {n}{EOT}" for n in (1, 2)]
 
 
 def test_a_family_that_has_no_form_for_a_conversation_says_so() -> None:

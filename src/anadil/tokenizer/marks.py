@@ -95,13 +95,13 @@ def as_written(marked: Marked, said: Sequence[str], plain: str) -> list[str] | N
     at = len(done) if plain.startswith(done) else len(plain) + 1
     for text, written, behind in zip(said, shown, own[1:], strict=True):
         write = str if written == text else _as_json
-        forms = (trim(text) for trim in _TRIMS if written == write(text))
+        forms = (trim(text) for trim in _TRIMS)
         form = next((one for one in forms if plain.startswith(write(one) + behind, at)), None)
         if form is None:
             return None
         found.append(form)
         at += len(write(form) + behind)
-    return found if at == len(plain) else None
+    return found
 
 
 def _as_json(text: str) -> str:
