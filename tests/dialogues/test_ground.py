@@ -134,6 +134,8 @@ def test_every_turn_of_a_transcript_is_a_question(tmp_path: Path) -> None:
 def test_kinds_have_their_shares_and_the_number_of_passages_tells_nothing(folder: Path) -> None:
     got = made(tables=[folder / "many.csv"], passages=3, unanswerable_share=0.3, handover_share=0.1)
     assert len(got) == 1800
+    one = made(tables=[folder / "many.csv"], questions_a_row=1, handover_share=0)
+    assert sum("Müddət" in row.question for row in one) == pytest.approx(450, abs=90)
     share = {kind: count / len(got) for kind, count in Counter(row.kind for row in got).items()}
     assert share == pytest.approx({"answered": 0.6, "unanswerable": 0.3, "handed_over": 0.1}, abs=0.035)
     for kind, least in (("answered", 1), ("unanswerable", 1), ("handed_over", 0)):

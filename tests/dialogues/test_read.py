@@ -281,3 +281,26 @@ def test_any_row_is_a_conversation_or_is_refused_with_a_reason(row: Row) -> None
         assert message["content"].strip() or message["tool_calls"]
         assert all(isinstance(call["function"]["arguments"], (str, dict)) for call in message.get("tool_calls", []))
     assert not messages or messages[-1]["role"] != "user"
+
+
+def test_a_csv_of_semicolons_is_read_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "qa.csv"
+    path.write_text("question;answer\nNeçəyədir?;12,50 AZN.\n", encoding="utf-8-sig")
+    [(_, messages)] = read_dialogues([path], Fields())
+    assert [message["content"] for message in messages] == ["Neçəyədir?", "12,50 AZN."]
+
+
+@pytest.mark.parametrize("suffix", [".gz", ".zst"])
+def test_what_is_not_what_its_name_says_is_named(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a.jsonl{suffix}"
+    path.write_bytes(b"aaaa")
+    with pytest.raises(UserError, match=r"a\.jsonl\.\w+: cannot be read to its end"):
+        list(read_rows(path))
+
+
+def test_a_file_cut_short_is_named(tmp_path: Path) -> None:
+    whole = gzip.compress(b'{"prompt": "a", "answer": "b"}\n' * 500)
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match="damaged or cut short|cannot be read"):
+        list(read_rows(path))

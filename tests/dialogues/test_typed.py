@@ -17,14 +17,15 @@ SEEDS = st.integers(0, 10_000)
 SENTENCE = "Şəhərdəki Çıraq filialı İyun ayında 15 manata GÖZƏL kart verirmi?"
 
 
-@pytest.mark.parametrize("slips", [typed._SLIPS, 1.0])
+@pytest.mark.parametrize("always", [False, True])
 @given(text=st.one_of(st.text(), OWN), seed=SEEDS)
-def test_digits_and_signs_stay(slips: float, text: str, seed: int) -> None:
+def test_digits_and_signs_stay(always: bool, text: str, seed: int) -> None:
     def signs(text: str) -> list[str]:
         return [one for one in text if one.isdecimal() or (one.isascii() and not one.isalpha())]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(typed, "_SLIPS", slips)
+        for name in ("_HASTY", "_SLIPS") if always else ():
+            patch.setattr(typed, name, 1.0)
         assert signs(as_typed(text, AZ, random.Random(seed))) == signs(text)
 
 

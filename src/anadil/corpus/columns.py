@@ -61,7 +61,11 @@ def _arrow(file: Any) -> pa.RecordBatchReader:
 
 
 def _separated(file: Any, delimiter: str) -> pa.RecordBatchReader:
-    """Everything as text: a column of texts may begin with numbers."""
+    """Everything as text: a column of texts may begin with numbers. Where a comma is for decimals, Excel writes ; ."""
+    header = file.readline()
+    file.seek(0)
+    if delimiter == "," and header.count(b";") > header.count(b","):
+        delimiter = ";"
     names = pa.csv.open_csv(
         file, parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     ).schema.names

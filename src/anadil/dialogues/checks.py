@@ -10,6 +10,7 @@ from anadil.corpus.personal_data import Finder, mask
 from anadil.corpus.words import words_of
 from anadil.dialogues.account import Account, Dialogue
 from anadil.dialogues.passages import Passage
+from anadil.errors import UserError
 from anadil.languages import LanguageProfile
 from anadil.recipe import EvaluationSet
 from anadil.tokenizer.marks import mapped
@@ -36,6 +37,8 @@ def unseen(
     """Without those that hold a question on which the model will be measured, or its answer, however typed."""
     if questions is None:
         return dialogues
+    if not questions.is_file():
+        raise UserError(f"no questions at {questions}", hint="check evaluate.questions")
     table = EvaluationSet(name="questions", path=questions, fields=["question", "reference"], language=language)
     texts = [profile.fold_for_comparison(one.text) for one in dialogues]
     items = overlaps_of([table]).items(words_of(texts)).tolist()

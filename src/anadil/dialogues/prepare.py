@@ -132,6 +132,9 @@ def _check(settings: Sft, too_long: Sequence[str], account: Account) -> None:
         )
         hint = 'raise sft.sequence_length, or set sft.over_long = "split" or "drop"'
         raise UserError(f"{what} tokens, the first is {too_long[0]}", hint=hint)
+    if not account.all:
+        files = ", ".join(map(str, settings.data))
+        raise UserError(f"no dialogue in {files}", hint="check sft.data")
     if not account.learned_tokens:
         reasons = ", ".join(f"{reason} {count}" for reason, count in sorted(account.out.items()) if count)
         what = f"none of {account.all} dialogues has something to learn: {reasons or 'all are held out'}"
