@@ -296,11 +296,3 @@ def test_what_is_not_what_its_name_says_is_named(tmp_path: Path, suffix: str) ->
     path.write_bytes(b"aaaa")
     with pytest.raises(UserError, match=r"a\.jsonl\.\w+: cannot be read to its end"):
         list(read_rows(path))
-
-
-def test_a_file_cut_short_is_named(tmp_path: Path) -> None:
-    whole = gzip.compress(b'{"prompt": "a", "answer": "b"}\n' * 500)
-    path = tmp_path / "a.jsonl.gz"
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(UserError, match="damaged or cut short|cannot be read"):
-        list(read_rows(path))
