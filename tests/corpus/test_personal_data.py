@@ -58,3 +58,9 @@ def test_what_everybody_may_know_stays_however_it_is_written() -> None:
     finder = Finder(load_profile("az"), ["Info@Operator.az", "+994 12 404 40 40"])
     text = "Bizə yazın: info@operator.az, (012) 404-40-40 və ya 0124044040; müştəri: ayan@mail.az, 012 404 40 41."
     assert [text[span.begin : span.end] for span in finder.find(text)] == ["ayan@mail.az", "012 404 40 41"]
+
+
+@pytest.mark.parametrize("first", range(1, 60))
+def test_numbers_that_count_up_are_no_card(first: int) -> None:
+    for count in range(5, 20):
+        assert AZ.find(" ".join(map(str, range(first, first + count)))) == []

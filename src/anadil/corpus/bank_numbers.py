@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 
 BLANK = r"[ \u00a0\u2009\u202f]"
 DASH = r"[-\u2010-\u2015]"
@@ -60,10 +61,21 @@ def cards(text: str) -> Iterator[tuple[int, int]]:
         places = [place for place in range(*match.span()) if text[place].isdigit()] if match else []
         for length in range(min(19, len(places)), 12, -1):
             digits, end = "".join(text[place] for place in places[:length]), places[length - 1] + 1
-            if not text[end : end + 1].isalnum() and _SCHEMES.match(digits) and luhn(digits):
+            if (
+                not text[end : end + 1].isalnum()
+                and _SCHEMES.match(digits)
+                and luhn(digits)
+                and not _counts(text[begin:end])
+            ):
                 yield begin, end
                 done = end
                 break
+
+
+def _counts(candidate: str) -> bool:
+    """Whether it is 4 5 6 7 8 9 10 11 and so on, as footnotes are listed."""
+    numbers = [int(group) for group in DIGITS.findall(candidate)]
+    return len(numbers) > 4 and all(after - before == 1 for before, after in pairwise(numbers))
 
 
 def luhn(digits: str) -> bool:
