@@ -70,7 +70,8 @@ def main() -> None:
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         work, texts = prepared(options, Path(folder))
-        row = {"what": "sft_speed", "model": str(options.model or "quickstart base"), **texts}
+        model = "/".join(options.model.parts[-4:]) if options.model else "quickstart base"
+        row = {"what": "sft_speed", "model": model, **texts}
         row |= {name: value for name, value in work.items() if name not in ("model", "dialogues", "rows")}
         row |= {"warm_up": WARM_UP, "rounds": options.rounds, **compared(work, texts, options.rounds)}
     packages = {name: version(name) for name in ("trl", "accelerate", "datasets")}
