@@ -88,7 +88,7 @@ def test_a_corpus_from_elsewhere(tmp_path: Path) -> None:
     ("url", "message"),
     [
         ("hf://org/name", "names no data set"),
-        ("hf://datasets/org/name", "no revision is no commit"),
+        ("hf://datasets/org/name", "names no commit"),
         ("hf://datasets/org/name@main/train.parquet", "main is no commit"),
         (f"hf://datasets/org/name@{COMMIT}", f"cannot fetch hf://datasets/org/name@{COMMIT}"),
         ("nowhere://bucket/a", "cannot read nowhere://bucket/a"),

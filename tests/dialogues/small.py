@@ -48,7 +48,9 @@ WITH_TOOL = [
     *PAIR,
 ]
 
-TEXT = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40).filter(lambda text: bool(text.strip()))
+TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=40).filter(
+    lambda text: bool(text.strip())
+)
 """What somebody may say."""
 
 
@@ -83,6 +85,7 @@ FAULTS: dict[str, tuple[Row, str, str]] = {
     "a user who calls a tool": (
         {"messages": [{**calling("f", {}), "role": "user"}, ASSISTANT]}, "roles", "only the assistant does",
     ),
+    "a NUL": ({"question": "Salam\0", "answer": "Salam"}, "no_text", "message 1, of user, holds what is no text"),
     "an empty question": ({"question": " \n", "answer": "Salam"}, "empty", "message 1, of user, is empty"),
     "an empty answer": ({"messages": [USER, {"role": "assistant", "content": None}]}, "empty", "message 2"),
     "an empty system message": ({"messages": [said("system", ""), *PAIR]}, "empty", "message 1, of system"),

@@ -122,7 +122,7 @@ def personal() -> list[Dialogue]:
 def test_personal_data_is_masked_wherever_it_stands() -> None:
     account, finder = Account(), Finder(AZ)
     left = list(without_personal_data(personal(), finder, False, account))
-    assert account.changed == {"masked": 6}
+    assert account.changed == {"masked": 6, "answer_masked": 1}
     assert not account.out
     shown = [repr((one.messages, one.passages)) for one in left]
     assert not any(EMAIL in text or PHONE in text for text in shown)

@@ -26,11 +26,11 @@ from tests.dialogues.small import (
     write,
 )  # fmt: skip
 
-from anadil.dialogues.prepare import Prepared, Surroundings, all_dialogues, prepare
+from anadil.dialogues.prepare import Prepared, Surroundings, all_dialogues, check, prepare
 from anadil.dialogues.rows import Row as Learned
 from anadil.errors import UserError
 from anadil.languages import load_profile
-from anadil.recipe import Grounded
+from anadil.recipe import Grounded, Sft
 from anadil.tokenizer.chat import CONTROL_TOKENS
 
 QUESTION = "Xaricdə itirdiyim kartı gecə vaxtı necə bloklaya bilərəm?"
@@ -239,6 +239,29 @@ def test_grounded_rows_are_asked_with_their_passages(tmp_path: Path) -> None:
             assert right.endswith("\n" + said_.removesuffix(".").rsplit(" üçün ")[-1])
         assert (answer == AZ.refusals.unknown) == (row.kind == "unanswerable")
         assert (answer == AZ.grounding.hands_over) == (row.kind == "handed_over")
+
+
+def test_a_faq_may_have_rows_that_are_none_too(tmp_path: Path) -> None:
+    faq = write(tmp_path / "f.jsonl", [pair("Kimə?", "Bizə."), FAULTS["two answers"][0], pair("Nə?", "Kart.")])
+    grounded = Grounded(faq=[faq], handover_share=0, unanswerable_share=0)
+    with pytest.raises(UserError, match=r"f\.jsonl, line 2"):
+        prepared([{"messages": PAIR}], grounded=grounded)
+    account = prepared([{"messages": PAIR}], grounded=grounded, on_error="skip").account
+    assert (account.made["answered"], account.out["roles"], account.closes) == (2, 1, True)
+
+
+def test_files_that_ground_nothing_are_named(tmp_path: Path) -> None:
+    (tmp_path / "tariffs.csv").write_text("name,price\n")
+    with pytest.raises(UserError, match=r"makes no row of .*tariffs\.csv"):
+        prepared([{"messages": PAIR}], grounded=Grounded(tables=[tmp_path / "tariffs.csv"]))
+
+
+def test_what_is_wrong_with_a_template_names_its_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.jinja"
+    path.write_text("{% for %}")
+    settings = Sft(data=[write(tmp_path / "rows.jsonl", [{"messages": PAIR}])], template=path)
+    with pytest.raises(UserError, match=r"mine\.jinja: "):
+        check(settings, Surroundings(AZ), None)
 
 
 def test_personal_data_in_a_faq_is_masked_in_passage_and_answer_alike(tmp_path: Path) -> None:

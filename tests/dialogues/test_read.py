@@ -72,7 +72,7 @@ FORMS: dict[str, Row] = {
     "own names": {"sual": ASKED, "cavab": ANSWERED, "messages": ""},
     "two lists": {"prompt": PAIR[:1], "completion": PAIR[1:]},
 }
-KINDS = ["jsonl", "jsonl.gz", "csv", "tsv", "parquet", "arrow", "data"]
+KINDS = ["jsonl", "jsonl.gz", "json", "csv", "tsv", "parquet", "arrow"]
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -197,6 +197,42 @@ def test_a_line_that_cannot_be_read_is_named(tmp_path: Path, line: bytes, words:
     assert str(caught.value).startswith(f"{path}, line 3: ")
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv"])
+def test_a_row_that_cannot_be_read_is_passed_over_where_it_may_be(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path / name, [FORMS["own names"]] * 2)
+    head, *rest = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([head, b'{"a": 1,\n' if name == "a.jsonl" else b'one,"two,2",3,4\n', *rest]))
+    told: list[tuple[str, str]] = []
+    found = read_dialogues([path], FIELDS, lambda reason, error: told.append((reason, str(error))))
+    assert [messages for _, messages in found] == [PAIR] * 2
+    [(reason, words)] = told
+    assert reason == "no_row"
+    assert words.startswith(f"{path}, {'line 2' if name == 'a.jsonl' else 'row 1'}: ")
+    assert name == "a.jsonl" or " cells where the header has " in words
+
+
+@pytest.mark.parametrize("encoding", ["cp1254", "utf-16"])
+def test_a_table_of_another_encoding_says_how_to_save_it(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"sual,cavab\n{'Kart'},{'ğüşıç'}\n", encoding=encoding)
+    with pytest.raises(UserError, match=r"a\.csv: .*UTF(?s:.*)save the file as UTF-8"):
+        read(path)
+
+
+def test_json_is_an_array_or_lines(tmp_path: Path) -> None:
+    row, path = FORMS["own names"], tmp_path / "a.json"
+    path.write_text("\ufeff\n" + json.dumps([row, row], indent=1))
+    assert read(path) == [PAIR] * 2
+    path.write_text(f"{json.dumps(row)}\n{json.dumps(row)}\n")
+    assert read(path) == [PAIR] * 2
+    path.write_text(json.dumps([row, 1]))
+    with pytest.raises(UserError, match=r"a\.json, item 2: not a JSON object"):
+        read(path)
+    path.write_text(json.dumps([row])[:-1])
+    with pytest.raises(UserError, match=r"a\.json: .*line 1"):
+        read(path)
+
+
 def test_a_file_cut_short_is_named(tmp_path: Path) -> None:
     path = write(tmp_path / "a.jsonl.gz", [FORMS["OpenAI"]] * 9)
     path.write_bytes(path.read_bytes()[:-9])
@@ -233,9 +269,10 @@ def test_a_folder_gives_its_files_of_rows_in_order(tmp_path: Path) -> None:
 def test_where_there_are_no_files_of_rows_the_key_is_named(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "notes.txt").write_text("Salam")
-    with pytest.raises(UserError, match=r"sft\.grounded\.faq: no \.jsonl, .* at .*" + name):
+    with pytest.raises(UserError, match=r"sft\.grounded\.faq: .*" + name) as caught:
         dialogue_files(tmp_path / name, "sft.grounded.faq")
-    with pytest.raises(UserError, match=r"sft\.data: no "):
+    assert ".jsonl, .json, .csv, .tsv, .parquet, .arrow" in str(caught.value)
+    with pytest.raises(UserError, match=r"sft\.data: "):
         read(tmp_path / name)
     with pytest.raises(UserError, match="no file at"):
         list(read_rows(tmp_path / "none.jsonl"))

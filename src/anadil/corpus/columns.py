@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,45 @@ from anadil.corpus.files import open_file
 from anadil.errors import UserError
 from anadil.recipe import Source
 
+OnRow = Callable[[UserError], None]
+"""Called for a row that cannot be read; it raises to stop, or returns to skip."""
+
 _ROWS = 1024
+_UTF8 = "save the file as UTF-8; spreadsheets call it CSV UTF-8"
+_QUOTES = 'put a text that holds the separator between quotes: "..."'
 
 
-def read_table_rows(path: Path, kind: str) -> Iterator[dict[str, Any]]:
-    """The rows of a file as they are; UserError for what cannot be read."""
+def read_table_rows(path: Path, kind: str, on_error: OnRow | None = None) -> Iterator[dict[str, Any]]:
+    """The rows of a file as they are; UserError for what cannot be read.
+
+    A row with more or fewer cells than the header is told to `on_error`, without which it is raised.
+    """
+    ragged = list[UserError]()
+
+    def handle(row: pa.csv.InvalidRow) -> str:
+        ragged.append(UserError(f"{path}, row {row.number - 1}: {_ragged(row)}", hint=_QUOTES))
+        return "skip"
+
     try:
         # all at once: a reader of csv that is left half read has a thread that ends the program in its own way
-        for batch in list(_batches(path, kind, lambda schema: None)):
+        batches = list(_batches(path, kind, lambda schema: None, handle))
+        for error in ragged:
+            if on_error is None:
+                raise error
+            on_error(error)
+        for batch in batches:
             for row in rows_of(batch):
                 if isinstance(row, UnicodeDecodeError):
-                    raise UserError(f"{path}: not UTF-8: {row}", hint="convert the file to UTF-8")
+                    raise UserError(f"{path}: not UTF-8: {row}", hint=_UTF8)
                 yield row
     except (pa.ArrowException, OSError, EOFError, zlib.error) as error:
         what = f"{path}: not a {kind.lstrip('.')} file, or cut short: {error}"
-        raise UserError(what, hint="fetch it again, or write it again") from error
+        hint = _UTF8 if "UTF8" in str(error) else "fetch it again, or write it again"
+        raise UserError(what, hint=hint) from error
+
+
+def _ragged(row: pa.csv.InvalidRow) -> str:
+    return f"{row.actual_columns} cells where the header has {row.expected_columns}: {row.text[:80]!r}"
 
 
 def row_batches(path: Path, kind: str, source: Source) -> Iterator[pa.RecordBatch]:
@@ -35,14 +60,19 @@ def row_batches(path: Path, kind: str, source: Source) -> Iterator[pa.RecordBatc
     yield from _batches(path, kind, lambda schema: _check_column(schema, path, source))
 
 
-def _batches(path: Path, kind: str, check: Callable[[pa.Schema], None]) -> Iterator[pa.RecordBatch]:
+def _batches(
+    path: Path,
+    kind: str,
+    check: Callable[[pa.Schema], None],
+    handle: Callable[[pa.csv.InvalidRow], str] | None = None,
+) -> Iterator[pa.RecordBatch]:
     if kind == ".parquet":
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             check(file.schema_arrow)
             yield from file.iter_batches(batch_size=_ROWS)
         return
     with open_file(path) as opened:
-        reader = _arrow(opened) if kind == ".arrow" else _separated(opened, "\t" if kind == ".tsv" else ",")
+        reader = _arrow(opened) if kind == ".arrow" else _separated(path, opened, kind, handle)
         with reader:
             check(reader.schema)
             for batch in reader:
@@ -60,20 +90,26 @@ def _arrow(file: Any) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(whole.schema, batches)
 
 
-def _separated(file: Any, delimiter: str) -> pa.RecordBatchReader:
+def _separated(
+    path: Path, file: Any, kind: str, handle: Callable[[pa.csv.InvalidRow], str] | None
+) -> pa.RecordBatchReader:
     """Everything as text: a column of texts may begin with numbers. Where a comma is for decimals, Excel writes ; ."""
-    header = file.readline()
+    header, delimiter = file.readline(), "\t" if kind == ".tsv" else ","
     file.seek(0)
+    if header.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise UserError(f"{path}: it is in UTF-16", hint=_UTF8)
     if delimiter == "," and header.count(b";") > header.count(b","):
         delimiter = ";"
-    names = pa.csv.open_csv(
-        file, parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
-    ).schema.names
+    parse = partial(pa.csv.ParseOptions, delimiter=delimiter, newlines_in_values=True)
+    skip = None if handle is None else lambda row: "skip"
+    names = pa.csv.open_csv(file, parse_options=parse(invalid_row_handler=skip)).schema.names
     file.seek(0)
     return pa.csv.open_csv(
         file,
-        read_options=pa.csv.ReadOptions(block_size=4 << 20),
-        parse_options=pa.csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        read_options=pa.csv.ReadOptions(
+            block_size=4 << 20, use_threads=handle is None
+        ),  # in threads rows have no number
+        parse_options=parse(invalid_row_handler=handle),
         convert_options=pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True),
     )
 

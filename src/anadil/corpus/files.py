@@ -3,6 +3,7 @@
 import glob
 import gzip
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -28,20 +29,20 @@ def source_root(source: Source) -> Path:
     return local_copy(source.url)
 
 
-def text_files(path: Path, what: str, key: str = "a path in a recipe") -> list[Path]:
+def text_files(path: Path, what: str, key: str = "a path in a recipe", kinds: Sequence[str] = SUFFIXES) -> list[Path]:
     """The files of a known kind at a path (file, folder or glob), sorted by name; UserError if there are none."""
     found = sorted(path.rglob("*")) if path.is_dir() else sorted(Path(name) for name in glob.glob(str(path)))
-    files = [file for file in found if file.is_file() and kind_of(file)]
+    files = [file for file in found if file.is_file() and kind_of(file, kinds)]
     if not files:
-        missing = f"{what}: no {', '.join(SUFFIXES)} file (plain, .gz or .zst) at {path}"
+        missing = f"{what}: no {', '.join(kinds)} file (plain, .gz or .zst) at {path}"
         raise UserError(missing, hint=f"{key} is relative to the recipe file")
     return files
 
 
-def kind_of(path: Path) -> str | None:
+def kind_of(path: Path, kinds: Sequence[str] = SUFFIXES) -> str | None:
     """The suffix that says what a file holds, without that of its compression."""
     name = path.name.lower().removesuffix(".gz").removesuffix(".zst")
-    return next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
+    return next((suffix for suffix in kinds if name.endswith(suffix)), None)
 
 
 def open_file(path: Path) -> IO[bytes]:

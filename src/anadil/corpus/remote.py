@@ -40,7 +40,7 @@ def _of_hub(url: str) -> Path:
     name, revision, pattern = match["name"], match["revision"], match["pattern"]
     if not revision or not re.fullmatch(r"[0-9a-f]{40}", revision):
         hint = "a branch may move: write @ and the 40 hex digits of the commit, which the data set's page shows"
-        raise UserError(f"{url}: {revision or 'no revision'} is no commit", hint=hint)
+        raise UserError(f"{url}: {revision} is no commit" if revision else f"{url} names no commit", hint=hint)
     wanted = [pattern] if pattern else None
     try:
         folder = Path(snapshot_download(name, repo_type="dataset", revision=revision, allow_patterns=wanted))

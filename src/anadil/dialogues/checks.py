@@ -67,7 +67,7 @@ def without_personal_data(
 ) -> Iterator[Dialogue]:
     """With what is personal masked in messages and passages; without those that hold any if they are to be dropped."""
     for one in dialogues:
-        found = 0
+        found, answers = 0, one.answers
 
         def masked(text: str) -> str:
             nonlocal found
@@ -81,4 +81,5 @@ def without_personal_data(
             account.out["personal_data"] += 1
             continue
         account.changed["masked"] += bool(found)
+        account.changed["answer_masked"] += one.answers != answers
         yield one

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from anadil.corpus.files import kind_of
 from anadil.dialogues.passages import Passage, cited
-from anadil.dialogues.read import Fields, dialogue_files, read_dialogues, read_rows
+from anadil.dialogues.read import Fields, OnError, dialogue_files, read_dialogues, read_rows
 from anadil.errors import UserError
 from anadil.languages import LanguageProfile
 from anadil.recipe import Grounded
@@ -45,10 +45,18 @@ class _Known:
     passage: Passage
 
 
-def grounded_rows(settings: Grounded, fields: Fields, profile: LanguageProfile, seed: int) -> list[GroundedRow]:
-    """A row for each question of the FAQ and of the tables; UserError for files without any."""
-    known = [*_of_faq(settings.faq, fields), *_of_tables(settings, profile, seed)]
+def grounded_rows(
+    settings: Grounded, fields: Fields, profile: LanguageProfile, seed: int, on_error: OnError | None = None
+) -> list[GroundedRow]:
+    """A row for each question of the FAQ and of the tables; UserError for files without any.
+
+    `on_error` as for `read_dialogues`: of the FAQ.
+    """
+    known = [*_of_faq(settings.faq, fields, on_error), *_of_tables(settings, profile, seed)]
     if not known:
+        if named := [*settings.faq, *settings.tables]:
+            what = f"sft.grounded makes no row of {', '.join(map(str, named))}"
+            raise UserError(what, hint="a table needs rows below its header, a FAQ questions with answers")
         return []
     passages = list(dict.fromkeys(one.passage for one in known))
     near = _Nearness(passages, profile)
@@ -77,9 +85,9 @@ def _tells(passage: Passage, one: _Known, profile: LanguageProfile) -> bool:
     return fold(one.answer) in fold(passage.text) or fold(one.passage.title) == fold(passage.title)
 
 
-def _of_faq(places: Sequence[Path], fields: Fields) -> Iterator[_Known]:
+def _of_faq(places: Sequence[Path], fields: Fields, on_error: OnError | None) -> Iterator[_Known]:
     """Each question of a customer with what was answered; a transcript has several."""
-    for _, messages in read_dialogues(places, fields, key="sft.grounded.faq"):
+    for _, messages in read_dialogues(places, fields, on_error, key="sft.grounded.faq"):
         for asked, answered in pairwise(messages):
             if asked["role"] == "user" and answered["role"] == "assistant" and answered["content"].strip():
                 question, answer = asked["content"].strip(), answered["content"].strip()

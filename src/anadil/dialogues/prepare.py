@@ -14,7 +14,7 @@ from anadil.dialogues.ground import grounded_rows
 from anadil.dialogues.passages import Passage
 from anadil.dialogues.read import Fields, read_dialogues
 from anadil.dialogues.rows import Row, RowMaker
-from anadil.dialogues.template import template_asked_for
+from anadil.dialogues.template import named, template_asked_for
 from anadil.errors import UserError
 from anadil.languages import LanguageProfile, load_profile
 from anadil.recipe import Recipe, Sft
@@ -80,8 +80,23 @@ def prepare(settings: Sft, template: Template, around: Surroundings) -> Prepared
 def all_dialogues(settings: Sft, around: Surroundings, account: Account | None = None) -> Iterator[Dialogue]:
     """The dialogues of the files, and the grounded ones, as they are before any check."""
     account = Account() if account is None else account
-    yield from _given(settings, account)
-    yield from _made(settings, around, account)
+
+    def pass_over(reason: str, error: UserError) -> None:
+        if settings.on_error == "stop":
+            hint = 'mend the row, or set sft.on_error = "skip" to leave such rows out'
+            raise UserError(error.what, hint=f"{error.hint}; {hint}") from error
+        account.read += 1
+        account.out[reason] += 1
+
+    for place, messages in read_dialogues(settings.data, _fields(settings), pass_over):
+        account.read += 1
+        yield Dialogue(place, [mapped(message, _nfc) for message in messages])
+    made = grounded_rows(settings.grounded, _fields(settings), around.profile, around.seed, pass_over)
+    for number, row in enumerate(made, 1):
+        account.made[row.kind] += 1
+        messages = [{"role": "user", "content": _nfc(row.question)}, {"role": "assistant", "content": _nfc(row.answer)}]
+        passages = tuple(Passage(_nfc(one.text), _nfc(one.title)) for one in row.passages)
+        yield Dialogue(f"grounded row {number}", messages, row.kind, passages)
 
 
 def check(settings: Sft, around: Surroundings, base: Path | None) -> None:
@@ -90,33 +105,12 @@ def check(settings: Sft, around: Surroundings, base: Path | None) -> None:
         pass
     text = template_asked_for(settings, base)
     if text is not None:
-        parse(text)
+        with named(settings):
+            parse(text)
 
 
 def _fields(settings: Sft) -> Fields:
     return Fields(settings.prompt_field, settings.answer_field)
-
-
-def _given(settings: Sft, account: Account) -> Iterator[Dialogue]:
-    def skip(reason: str, error: UserError) -> None:
-        if settings.on_error == "stop":
-            hint = 'mend the row, or set sft.on_error = "skip" to leave such rows out'
-            raise UserError(error.what, hint=f"{error.hint}; {hint}") from error
-        account.read += 1
-        account.out[reason] += 1
-
-    for place, messages in read_dialogues(settings.data, _fields(settings), skip):
-        account.read += 1
-        yield Dialogue(place, [mapped(message, _nfc) for message in messages])
-
-
-def _made(settings: Sft, around: Surroundings, account: Account) -> Iterator[Dialogue]:
-    made = grounded_rows(settings.grounded, _fields(settings), around.profile, around.seed)
-    for number, row in enumerate(made, 1):
-        account.made[row.kind] += 1
-        messages = [{"role": "user", "content": _nfc(row.question)}, {"role": "assistant", "content": _nfc(row.answer)}]
-        passages = tuple(Passage(_nfc(one.text), _nfc(one.title)) for one in row.passages)
-        yield Dialogue(f"grounded row {number}", messages, row.kind, passages)
 
 
 def _share(one: Dialogue, profile: LanguageProfile) -> float:

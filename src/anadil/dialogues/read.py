@@ -8,13 +8,15 @@ import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from anadil.corpus.columns import read_table_rows
+from anadil.corpus.columns import OnRow, read_table_rows
 from anadil.corpus.files import kind_of, open_file, text_files
 from anadil.corpus.remote import local_copy
 from anadil.errors import UserError
+from anadil.tokenizer.marks import strings
 
 Message = dict[str, Any]
 """`role` (system, user, assistant, tool), `content`, and perhaps `tool_calls` or `tool_call_id`."""
@@ -24,7 +26,7 @@ OnError = Callable[[str, UserError], None]
 _ROLES = {"system": "system", "developer": "system", "user": "user", "human": "user", "assistant": "assistant",
           "gpt": "assistant", "model": "assistant", "tool": "tool", "observation": "tool"}  # fmt: skip
 _PAIRS = (("question", "answer"), ("prompt", "completion"), ("prompt", "response"), ("input", "output"))
-_KINDS = (".jsonl", ".csv", ".tsv", ".parquet", ".arrow")
+_KINDS = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow")
 _NAME = re.compile(r"[\w.:-]{1,128}")
 _HINT = 'write {"messages": [{"role": "user", "content": "..."}, {"role": "assistant", "content": "..."}]}'
 
@@ -49,12 +51,9 @@ def dialogue_files(place: Path | str, key: str = "sft.data") -> list[Path]:
     """The files at a path or URL; UserError if there are none that can hold dialogues."""
     if isinstance(place, str):
         place = local_copy(place)
-    if place.is_file() and kind_of(place) is None:  # a jsonl of another name
-        return [place]
-    files = [file for file in text_files(place, key) if kind_of(file) in _KINDS]
-    if not files:
-        raise UserError(f"{key}: no {', '.join(_KINDS)} file at {place}", hint=_HINT)
-    return files
+    if place.is_file() and kind_of(place, _KINDS) is None:
+        raise UserError(f"{key}: {place} is of no known kind", hint=f"known are {', '.join(_KINDS)}, .gz and .zst")
+    return text_files(place, key, kinds=_KINDS)
 
 
 def read_dialogues(
@@ -63,7 +62,7 @@ def read_dialogues(
     """(place, messages) of each conversation; what is none is told to `on_error`, without which it is raised."""
     for place in places:
         for file in dialogue_files(place, key):
-            for where, row in read_rows(file):
+            for where, row in read_rows(file, partial(on_error, "no_row") if on_error else None):
                 try:
                     messages = messages_of(row, fields)
                     check_turns(messages)
@@ -76,29 +75,48 @@ def read_dialogues(
                     yield where, messages
 
 
-def read_rows(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(place, fields) of each row of a jsonl, csv, tsv, parquet or Arrow file.
+def read_rows(path: Path, on_error: OnRow | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, fields) of each row of a jsonl, json, csv, tsv, parquet or Arrow file.
 
-    UserError names a line that is not a JSON object in UTF-8, or a file that cannot be read.
+    UserError names a file that cannot be read; one row that cannot is told to `on_error`, without which it is raised.
     """
     if not path.is_file():
         raise UserError(f"no file at {path}", hint="paths in a recipe are relative to the recipe file")
-    kind = kind_of(path) or ".jsonl"
-    if kind != ".jsonl":
-        for number, row in enumerate(read_table_rows(path, kind), 1):
+    kind = kind_of(path, _KINDS) or ".jsonl"
+    if kind not in (".jsonl", ".json"):
+        for number, row in enumerate(read_table_rows(path, kind, on_error), 1):
             yield f"{path}, row {number}", row
         return
-    for number, line in enumerate(_lines(path), 1):
-        if not line.strip():
-            continue
-        place = f"{path}, line {number}"
+    for place, line in _items(path, kind):
         try:
-            row = json.loads(line.decode("utf-8-sig" if number == 1 else "utf-8"))
+            row = json.loads(line) if isinstance(line, bytes) else line
+            if not isinstance(row, dict):
+                raise ValueError("not a JSON object")
         except (ValueError, RecursionError) as error:  # of JSON and of UTF-8
-            raise UserError(f"{place}: {error}", hint="write one JSON object a line, in UTF-8") from error
-        if not isinstance(row, dict):
-            raise UserError(f"{place}: not a JSON object", hint="write one JSON object a line")
-        yield place, row
+            found = UserError(f"{place}: {error}", hint="write one JSON object a line, in UTF-8")
+            if on_error is None:
+                raise found from error
+            on_error(found)
+        else:
+            yield place, row
+
+
+def _items(path: Path, kind: str) -> Iterator[tuple[str, Any]]:
+    """(place, bytes of a line), or (place, item) of a file that is one array."""
+    numbered = ((number, line.removeprefix(b"\xef\xbb\xbf")) for number, line in enumerate(_lines(path), 1))
+    lines = ((f"{path}, line {number}", line) for number, line in numbered if line.strip())
+    if kind == ".jsonl":
+        yield from lines
+        return
+    held = list(lines)
+    if not held or not held[0][1].lstrip().startswith(b"["):
+        yield from held
+        return
+    try:
+        items = json.loads(b"".join(line for _, line in held))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: {error}", hint="write one array, or one JSON object a line, in UTF-8") from error
+    yield from ((f"{path}, item {number}", item) for number, item in enumerate(items, 1))
 
 
 def _lines(path: Path) -> Iterator[bytes]:
@@ -149,7 +167,7 @@ def check_turns(messages: Sequence[Message]) -> None:
             raise NoConversation("empty", f"message {number}, of {role}, is empty")
         if not _is_text(message):
             what = f"message {number}, of {role}, holds what is no text"
-            raise NoConversation("no_text", what, hint="half of a surrogate pair, such as \\ud83d alone, is none")
+            raise NoConversation("no_text", what, hint="half of a surrogate pair, such as \\ud83d, or \\u0000 is none")
         before = "assistant, who calls a tool" if message.get("tool_calls") else role
     if before == "user":
         raise NoConversation("roles", "the last message is the user's: nothing is learned from it, leave it out")
@@ -225,4 +243,4 @@ def _is_text(message: Message) -> bool:
         json.dumps(message, ensure_ascii=False).encode()
     except (TypeError, ValueError, RecursionError):
         return False
-    return True
+    return not any("\0" in text for text in strings(message))

@@ -51,9 +51,11 @@ class RowMaker:
         if self._fits(whole):
             return [whole]
         self.too_long.append(one.place)
-        parts = list(self._split(one, messages)) if self.split else []
+        found = list(self._split(one, messages)) if self.split else []
+        parts = [row for row in found if row]
         self.account.out["over_long"] += not parts
         self.account.changed["split"] += bool(parts)
+        self.account.changed["shortened"] += bool(parts) and None in found
         return parts
 
     def _typed(self, message: Message, rng: random.Random) -> Message:
@@ -70,8 +72,8 @@ class RowMaker:
     def _fits(self, row: Row) -> bool:
         return len(row.rendered.ids) <= self.length + 1  # the last token is a label only
 
-    def _split(self, one: Dialogue, messages: Sequence[Message]) -> Iterator[Row]:
-        """Each part begins with a question, after the system message, and has as many as fit; one too long is lost."""
+    def _split(self, one: Dialogue, messages: Sequence[Message]) -> Iterator[Row | None]:
+        """Each part begins with a question, after the system message, and has as many as fit; None for one too long."""
         system = [message for message in messages[:1] if message["role"] == "system"]
         part: list[Message] = []
         last: Row | None = None
@@ -82,7 +84,8 @@ class RowMaker:
                 part, longer = [], self._rendered(one, [*system, *exchange])
             fits = self._fits(longer)
             part, last = ([*part, *exchange], longer) if fits else ([], None)
-            self.account.changed["lost_exchanges"] += not fits
+            if not fits:
+                yield None
         if last:
             yield last
 

@@ -1,5 +1,7 @@
 """Which chat template a recipe trains with."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -12,7 +14,21 @@ from anadil.tokenizer.template import Template, template_of, template_text
 def choose_template(settings: Sft, tokenizer: Tokenizer, model_folder: Path, base: Path | None) -> Template:
     """The template that the recipe asks for; UserError if a model cannot be trained with it."""
     text = template_asked_for(settings, base)
-    return Template(tokenizer) if text is None else template_of(model_folder, tokenizer, text)
+    if text is None:
+        return Template(tokenizer)
+    with named(settings):
+        return template_of(model_folder, tokenizer, text)
+
+
+@contextmanager
+def named(settings: Sft) -> Iterator[None]:
+    """Within, what is wrong with a template names its file."""
+    try:
+        yield
+    except UserError as error:
+        if isinstance(settings.template, Path):
+            error.what = f"{settings.template}: {error.what}"
+        raise
 
 
 def template_asked_for(settings: Sft, base: Path | None) -> str | None:

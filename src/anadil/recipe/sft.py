@@ -12,7 +12,7 @@ class Grounded(Table):
     """Rows made from what the team has: questions with the passages that answer them, or that do not."""
 
     faq: list[RecipePath] = Field(
-        default=[], description="files of questions and answers (jsonl, csv, tsv, parquet), each a passage"
+        default=[], description="files of questions and answers (jsonl, json, csv, tsv, parquet), each a passage"
     )
     tables: list[RecipePath] = Field(
         default=[], description="tables (csv, tsv) such as tariffs: the first column is the name, each row a passage"
@@ -38,7 +38,7 @@ class Sft(Optimisation):
 
     data: list[PathOrUrl] = Field(
         min_length=1,
-        description="files of dialogues (jsonl, csv, tsv, parquet), or hf://datasets/owner/name@commit/files",
+        description="files of dialogues (jsonl, json, csv, tsv, parquet), or hf://datasets/owner/name@commit/files",
     )
     prompt_field: str = Field(default="prompt", description="field of the question in rows that have no `messages`")
     answer_field: str = Field(default="answer", description="field of the answer in rows that have no `messages`")

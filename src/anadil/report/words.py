@@ -9,7 +9,8 @@ Side = Literal["target", "original", "other"]
 WORDS: dict[str, str] = {
     "answers_bits_per_byte": "bits per byte of held-out answers",
     "bits_per_byte": "held-out bits per byte",
-    "changed_lost_exchanges_dialogues": "questions with their answers lost, too long",
+    "changed_shortened_dialogues": "split dialogues that lost a question too long",
+    "changed_answer_masked_dialogues": "dialogues in whose answers personal data was masked",
     "changed_masked_dialogues": "dialogues in which personal data was masked",
     "changed_split_dialogues": "dialogues split, too long",
     "bytes_per_token": "bytes per token",
