@@ -49,7 +49,7 @@ HERE = Path(__file__).parent
 ROWS = HERE / "results" / "sft_speed.jsonl"
 WARM_UP = 2
 """Updates at the beginning that are not timed."""
-TRIED = [("sdpa", 1), ("sdpa", 2), ("sdpa", 4), ("sdpa", 8), ("eager", 2), ("eager", 4)]
+TRIED = [("sdpa", 1), ("sdpa", 2), ("sdpa", 4), ("sdpa", 8), ("sdpa", 16), ("eager", 4)]
 STILL = 1e-12
 """A rate at which nothing moves."""
 
