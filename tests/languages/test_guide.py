@@ -8,12 +8,15 @@ import pytest
 from pydantic import BaseModel
 
 from anadil.corpus.personal_data import Finder
-from anadil.languages import LanguageProfile, known_languages, load_profile
+from anadil.evaluate.judges import Judges
+from anadil.languages import LanguageProfile, Neighbour, known_languages, load_profile
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "languages.md").read_text(encoding="utf-8")
 LEAST, ALL = re.findall(r"^```toml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
 ROWS = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \|$", GUIDE.split("## What each field does")[1], re.MULTILINE)
+
+PARTS = ("personal_data", "refusals", "grounding", "answers", "thresholds")
 
 
 @pytest.fixture
@@ -29,9 +32,9 @@ def test_the_example_uses_every_field(profile: LanguageProfile) -> None:
 
     table = tomllib.loads(ALL)
     check(LanguageProfile, table)
-    for name in ("personal_data", "refusals", "grounding", "thresholds"):
+    for name in PARTS:
         check(type(getattr(profile, name)), table[name])
-    assert table["page"].keys() == load_profile("en").page.keys()
+    assert table["page"].keys() == {key for key in load_profile("en").page if not key.startswith("review_")}
 
 
 def test_the_example_does_what_the_page_says(profile: LanguageProfile) -> None:
@@ -49,6 +52,15 @@ def test_the_example_does_what_the_page_says(profile: LanguageProfile) -> None:
     ]
 
 
+def test_the_example_judges_answers(profile: LanguageProfile) -> None:
+    judges = Judges(profile)
+    refusals = ["Ich weiß das nicht.", "Leider. Wenden Sie sich an die Bank.", "Ich verbinde Sie mit einer Kollegin."]
+    assert all(map(judges.refused, refusals))
+    assert not judges.refused("Ich kann das nicht sagen, aber es sind 5 Euro.")
+    assert judges.toxic("Du Trottel! Meine dumme Frage.") == ["Trottel"]
+    assert judges.slips("Das kunnen wir für Sie nicht tun: uw Tarif.") == ["kunnen", "uw"]
+
+
 def test_the_least_example_loads_with_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "de.toml"
     path.write_text(LEAST, encoding="utf-8")
@@ -59,7 +71,7 @@ def test_the_least_example_loads_with_the_defaults(tmp_path: Path) -> None:
 
 def test_the_page_names_every_field_and_every_profile() -> None:
     assert [name for name, _, _ in ROWS] == list(LanguageProfile.model_fields)
-    parts = [f for name in ("personal_data", "refusals", "grounding", "thresholds") for f in _fields(name)]
+    parts = [f for name in PARTS for f in _fields(name)] + list(Neighbour.model_fields)
     assert [part for part in parts if f"`{part}`" not in GUIDE] == []
     listed = set(re.findall(r"`(\w+)`", GUIDE.split("## The least")[0].split("```")[0]))
     assert listed == set(known_languages())

@@ -3,10 +3,12 @@
 A profile is `languages/<code>.toml` here, or any file of that form named in the recipe.
 """
 
+import hashlib
+import json
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -67,6 +69,15 @@ class Neighbour(_Table):
 
     code: str
     marks: list[str] = Field(default=[], description="words or letters that this language never has")
+    words: list[RegularExpression] = Field(
+        default=[],
+        description="regular expressions of whole words, or of two with a blank, in small letters folded by ascii_fold,"
+        " that no answer in this language has",
+    )
+    spellings: list[RegularExpression] = Field(
+        default=[],
+        description="the same in small letters as written, for texts with a letter that only this language has",
+    )
 
 
 class Refusals(_Table):
@@ -90,6 +101,52 @@ class Grounding(_Table):
     )
     asks_for_person: list[str] = Field(default=[], description="how customers ask for a person instead of a program")
     hands_over: str = Field(default="", description="what is said to them")
+
+
+class Answers(_Table):
+    """What the judges of generated answers know. Patterns are regular expressions, sought in small letters folded by
+    `ascii_fold`; `toxic` and `suffixes` are plain."""
+
+    refuses: list[RegularExpression] = Field(
+        default=[], description="patterns of a sentence whose speaker declines, or does not know"
+    )
+    hands_over: list[RegularExpression] = Field(
+        default=[], description="patterns of a sentence whose speaker passes the user on, whatever else is said"
+    )
+    evades: list[RegularExpression] = Field(
+        default=[],
+        description="patterns of a sentence that names who may help, or what is not told; refuses if all else is empty",
+    )
+    empty: list[RegularExpression] = Field(
+        default=[], description="patterns of a sentence that says nothing: greeting, regret, request to wait"
+    )
+    taken_back: list[RegularExpression] = Field(
+        default=[], description="patterns of a part, behind a refusal, that begins to answer all the same"
+    )
+    seeming: list[RegularExpression] = Field(
+        default=[], description="patterns that only look like a refusal and are left out before the others are sought"
+    )
+    idle_numbers: list[RegularExpression] = Field(
+        default=[], description="patterns of numbers that answer nothing: whom to ring, how long to wait"
+    )
+    toxic: list[str] = Field(
+        default=[], description="insults, as written; suffixes may follow, and letters may be hidden in them"
+    )
+    toxic_phrases: list[RegularExpression] = Field(
+        default=[], description="patterns of insults and threats that no single word shows"
+    )
+    harmless: list[RegularExpression] = Field(
+        default=[], description="patterns that hold an insult and are none; left out before insults are sought"
+    )
+    suffixes: list[str] = Field(default=[], description="suffixes, as written, in each form that they take")
+    suffixes_after_vowel: list[str] = Field(default=[], description="those that only follow a vowel")
+    suffixes_after_consonant: list[str] = Field(default=[], description="those that only follow a consonant")
+    harmony: list[str] = Field(
+        default=[], description="groups of vowels; those of a suffix are of the group of the vowel before it"
+    )
+    softened: dict[str, str] = Field(
+        default={}, description="last letter of a stem before a vowel -> the letter in its dictionary form"
+    )
 
 
 class Thresholds(_Table):
@@ -118,9 +175,10 @@ class LanguageProfile(_Table):
     digit_separators: list[str] = Field(default=[" ", "."], description="characters between groups of digits")
     personal_data: PersonalData = PersonalData()
     neighbours: list[Neighbour] = []
-    page: dict[str, str] = Field(default={}, description="strings of the chat page and the terminal chat")
+    page: dict[str, str] = Field(default={}, description="strings of the chat page, terminal chat and review page")
     refusals: Refusals = Refusals()
     grounding: Grounding = Grounding()
+    answers: Answers = Answers()
     eval_sets: dict[str, str] = Field(default={}, description="task -> name of the public evaluation set")
     boilerplate: list[RegularExpression] = Field(
         default=[], description="regular expressions of whole lines that pages repeat: menus, share buttons, notices"
@@ -226,6 +284,12 @@ def profile_source(code_or_path: str) -> Path:
         hint = f"known languages: {', '.join(known_languages())}; or name the path of a profile of your own (.toml)"
         raise UserError(f"no profile for language {code_or_path!r}", hint=hint)
     return path
+
+
+def profile_digest(code_or_path: str, *, without: Collection[str] = ()) -> str:
+    """sha256 of what a profile says, but for the tables in `without`: what a stage does not read does not change it."""
+    said = load_profile(code_or_path).model_dump(mode="json", exclude=set(without))
+    return hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def language_key(code_or_path: str) -> str:
