@@ -4,9 +4,7 @@ https://platform.openai.com/docs/api-reference/chat; what is not served is refus
 """
 
 import asyncio
-import errno
 import logging
-import socket
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -19,15 +17,22 @@ from anadil.languages import LanguageProfile
 from anadil.recipe import Serve
 from anadil.serve.schema import ApiError, ChatRequest, Reply, parse, sse
 from anadil.serve.strings import page_strings
+from anadil.serve.web import (
+    CLIENT_LEFT,
+    LOOPBACK,
+    SecurityHeaders,
+    add_errors,
+    address,
+    listen,
+    read_json_body,
+    run,
+)
 
 try:
-    import uvicorn
     from anyio import to_thread
     from fastapi import FastAPI, Request
     from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
-    from starlette.exceptions import HTTPException
-    from starlette.requests import ClientDisconnect
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import Receive, Scope, Send
 except ImportError as missing:
     raise UserError(f"the package {missing.name} is not installed", hint="pip install 'anadil[serve]'") from missing
 
@@ -35,15 +40,6 @@ PAGE = Path(__file__).parent / "page"
 PAGE_FILES = {"/": "index.html", "/chat.css": "chat.css", "/chat.js": "chat.js", "/icon.svg": "icon.svg"}
 MAX_BODY_BYTES = 1 << 20
 MAX_WAITING = 32
-BODY_SECONDS = 30.0
-HEADERS = {
-    "content-security-policy": "default-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'; object-src 'none'",
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
-CLIENT_LEFT = 499
-"""nginx's number for a client that went away; nobody reads it."""
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +58,7 @@ def create_app(
     gateway = Gateway(engine, model_name, settings, max_waiting)
     app = FastAPI(title=model_name, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(SecurityHeaders)
-    _add_errors(app)
+    add_errors(app)
     _add_page(app, model_name, profile)
 
     @app.get("/health")
@@ -80,10 +76,7 @@ def create_app(
 
     @app.post("/v1/chat/completions")
     async def chat_completions(request: Request) -> Response:
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            # also what keeps other sites' pages out: a form cannot send this type, a script has to ask first
-            raise ApiError(415, "the Content-Type must be application/json", code="unsupported_media_type")
-        body = await _read_body(request, max_body_bytes)
+        body = await read_json_body(request, max_body_bytes)
         return await gateway.complete(parse(body), request)
 
     return app
@@ -194,60 +187,6 @@ class _Stream(StreamingResponse):
             await super().__call__(scope, receive, send)
 
 
-class SecurityHeaders:
-    """Adds HEADERS to every response."""
-
-    def __init__(self, app: ASGIApp):
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """See ASGI."""
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                added = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-                message = {**message, "headers": [*message.get("headers", []), *added]}
-            await send(message)
-
-        await self._app(scope, receive, send_with_headers)
-
-
-async def _read_body(request: Request, limit: int) -> bytes:
-    too_large = ApiError(413, f"the body has more than {limit} bytes", code="request_too_large")
-    if int(request.headers.get("content-length", 0)) > limit:
-        raise too_large
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > limit:
-                    raise too_large
-    except TimeoutError:
-        raise ApiError(408, f"the body did not arrive in {BODY_SECONDS:.0f} s", code="timeout") from None
-    return bytes(body)
-
-
-def _add_errors(app: FastAPI) -> None:
-    @app.exception_handler(ApiError)
-    async def api_error(request: Request, error: ApiError) -> Response:
-        headers = {"retry-after": "2"} if error.status == 429 else None
-        return JSONResponse(error.body(), error.status, headers)
-
-    @app.exception_handler(HTTPException)
-    async def http_error(request: Request, error: HTTPException) -> Response:
-        shaped = ApiError(error.status_code, f"{request.method} {request.url.path}: {error.detail}", code="unknown_url")
-        return JSONResponse(shaped.body(), error.status_code, error.headers)
-
-    @app.exception_handler(Exception)
-    async def our_fault(request: Request, error: Exception) -> Response:
-        return JSONResponse(ApiError(500, "the service failed", code="internal_error").body(), 500)
-
-    @app.exception_handler(ClientDisconnect)
-    async def left(request: Request, error: ClientDisconnect) -> Response:
-        return Response(status_code=CLIENT_LEFT)
-
-
 def _add_page(app: FastAPI, model_name: str, profile: LanguageProfile) -> None:
     async def page_file(request: Request) -> Response:
         return FileResponse(PAGE / PAGE_FILES[request.url.path], headers={"cache-control": "no-cache"})
@@ -271,27 +210,11 @@ def serve(
     stdout: TextIO | None = None,
 ) -> None:
     """Listen until Ctrl-C or SIGTERM; prints the address. UserError if the address cannot be had; port 0 is any."""
-    listener = _listen(host, port)
+    listener = listen(host, port)
     app = create_app(engine, model_name, profile, settings)
-    config = uvicorn.Config(
-        app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3
-    )
-    url = f"http://{f'[{host}]' if ':' in host else host}:{listener.getsockname()[1]}"
+    url = address(host, listener)
     lines = [f"{model_name} through {engine.name}", f"  chat page   {url}/", f"  OpenAI API  {url}/v1"]
-    if host not in ("127.0.0.1", "::1", "localhost"):
+    if host not in LOOPBACK:
         lines.append("  open to the network without a password: put a proxy with TLS and a login before it")
     print("\n".join([*lines, "Ctrl-C stops it."]), file=stdout or sys.stdout, flush=True)
-    with listener, suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[listener])
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise UserError(
-                f"port {port} of {host} is in use", hint="stop what uses it, or take another --port"
-            ) from None
-        hint = "take an address of this machine, and a port above 1023"
-        raise UserError(f"cannot listen on {host}:{port}: {error.strerror}", hint=hint) from None
+    run(app, listener)

@@ -1,4 +1,4 @@
-"""The words that chat page and terminal chat show, from the language profile."""
+"""The words that our pages and the terminal chat show, from the language profile."""
 
 from anadil.languages import LanguageProfile, load_profile
 
