@@ -2,7 +2,7 @@
 # Each makes its own .venv first. The second time neither needs the network.
 .PHONY: help demo test test-all lint docs venv clean
 
-EXTRAS ?= train,serve,eval,dev
+EXTRAS ?= train,serve,eval,tasks,dev
 STAMP = .venv/.installed-$$( (cat pyproject.toml constraints.txt; echo $(EXTRAS)) | cksum | cut -d ' ' -f 1)
 PIP = .venv/bin/python -m pip install --no-input --disable-pip-version-check -c constraints.txt
 

@@ -41,7 +41,10 @@ def readme_table(row: dict[str, Any]) -> str:
     f = row["figures"]
 
     def change(name: str) -> str:
-        low, value, high = (f[f"{name}_change{end}"] for end in ("_low95", "", "_high95"))
+        value = f[f"{name}_change"]
+        if f"{name}_change_low95" not in f:
+            return f"{value:+.3f} ({f[f'{name}_items']:.0f} documents: too few for an interval)"
+        low, high = (f[f"{name}_change_{end}95"] for end in ("low", "high"))
         return f"{value:+.3f} (95% interval {low:+.3f} to {high:+.3f})"
 
     lines = ["| | before | after | change |", "|---|---|---|---|"]

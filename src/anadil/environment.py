@@ -10,7 +10,9 @@ from typing import Any
 
 import anadil
 
-PACKAGES = ("torch", "transformers", "tokenizers", "gigatoken", "peft", "gguf", "xllamacpp", "numpy", "pyarrow")
+PACKAGES = (
+    "torch", "transformers", "tokenizers", "gigatoken", "peft", "gguf", "xllamacpp", "lm_eval", "numpy", "pyarrow",
+)  # fmt: skip
 
 
 @cache

@@ -13,9 +13,16 @@ _Z = 1.959963984540054
 
 def share(flags: Sequence[bool]) -> Interval:
     """Share of items that are true, with Wilson's interval (https://doi.org/10.1080/01621459.1927.10502953)."""
-    count, held = len(flags), sum(map(bool, flags))
-    if not count:
-        raise ValueError("no items to take a share of")
+    return share_of(sum(map(bool, flags)), len(flags))
+
+
+def share_of(held: float, count: float) -> Interval:
+    """As `share`, of `count` items that hold `held` together, each from 0 to 1: a tie holds a half.
+
+    Such items vary less than those that are 0 or 1, so that the interval is, if anything, too wide.
+    """
+    if not 0 <= held <= count or count <= 0:
+        raise ValueError("no items to take a share of" if count <= 0 else f"{count} items cannot hold {held}")
     value, spread = held / count, _Z**2 / count
     middle = (value + spread / 2) / (1 + spread)
     half = math.sqrt(value * (1 - value) * spread + spread**2 / 4) / (1 + spread)

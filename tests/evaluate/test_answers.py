@@ -3,24 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from anadil.engines import open_engine
-from anadil.engines.protocol import Engine
 from anadil.errors import UserError
-from anadil.evaluate.answers import (
-    Answer,
-    Question,
-    Seen,
-    ask,
-    base_engine,
-    measure,
-    read_questions,
-    token_f1,
-    words,
-)
-from anadil.export.gguf import write_gguf
-from anadil.export.huggingface import export_huggingface
+from anadil.evaluate.answers import Question, Seen, measure, read_questions, token_f1, words
+from anadil.evaluate.generate import Answer
 from anadil.languages import load_profile
-from anadil.progress import silent
 
 AZ = load_profile("az")
 QUESTIONS = [Question("1", "Tarifi necə dəyişim?", "Tarifi tətbiqdə dəyişin."), Question("2", "Balans?", "Yığın: 100.")]
@@ -43,7 +29,12 @@ def test_answers_are_measured_against_reference_and_base() -> None:
     assert [row["token_f1"] for row in rows] == [1.0, pytest.approx(2 / 3)]
     assert found["answers_token_f1"] == pytest.approx(5 / 6)
     assert (found["base_answers_token_f1"], found["answers_token_f1_change"]) == (0.0, pytest.approx(5 / 6))
-    assert found["answers_token_f1_change_low95"] <= 5 / 6 <= found["answers_token_f1_change_high95"]
+    assert not any(name.endswith("low95") for name in found)  # of two questions nothing is certain
+    _, many = measure(
+        [Question(str(n), q.question, q.reference) for n in range(20) for q in QUESTIONS],
+        answers * 20, base * 20, [], AZ, rounds=100,
+    )  # fmt: skip
+    assert many["answers_token_f1_change_low95"] <= 5 / 6 <= many["answers_token_f1_change_high95"]
     assert (found["answers_stopped_share"], found["base_answers_stopped_share"]) == (0.5, 0.5)
     assert found["answers_items"] == 2
     assert found["answers_target_letter_share"] == 1.0
@@ -99,47 +90,3 @@ def test_questions_that_are_not_whole_are_refused(tmp_path: Path, lines: list[ob
     (tmp_path / "q.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
     with pytest.raises(UserError, match=what):
         read_questions(tmp_path / "q.jsonl")
-
-
-def test_engines_answer_alike_whatever_was_asked_before(model_folder: Path) -> None:
-    with open_engine(model_folder, "transformers", threads=1) as engine:
-        first = ask(engine, QUESTIONS, "", 6, silent())
-        assert ask(engine, QUESTIONS[::-1], "", 6, silent()) == first[::-1]
-        assert ask(engine, QUESTIONS, "Qısa cavab ver.", 6, silent()) != first
-    assert all(answer.text for answer in first)
-
-
-@pytest.fixture
-def export(model_folder: Path, tmp_path: Path) -> Path:
-    pytest.importorskip("xllamacpp", reason="llama.cpp runs the delivered file")
-    export_huggingface(model_folder, tmp_path / "export" / "hf")
-    write_gguf(model_folder, tmp_path / "export" / "model-q8_0.gguf", "q8_0", name="m")
-    return tmp_path / "export"
-
-
-def opened(path: Path) -> Engine:
-    return open_engine(path, threads=1, slots=1, context_tokens=256)
-
-
-def test_the_base_runs_from_a_gguf_of_its_own_that_does_not_stay(
-    export: Path, model_folder: Path, tmp_path: Path
-) -> None:
-    scratch = tmp_path / "evaluate"
-    scratch.mkdir()
-    with opened(export) as engine:
-        delivered = ask(engine, QUESTIONS, "", 6, silent())
-    with base_engine(model_folder, engine, export, scratch, opened) as base:
-        assert base is not None
-        assert base.name == "xllamacpp"
-        assert ask(base, QUESTIONS, "", 6, silent()) == delivered  # the same weights, here
-    assert list(scratch.iterdir()) == []
-
-
-def test_a_base_without_chat_tokens_is_not_asked(export: Path, model_folder: Path, tmp_path: Path) -> None:
-    base = tmp_path / "bare"
-    base.mkdir()
-    data = json.loads((model_folder / "tokenizer.json").read_text())
-    data["added_tokens"] = data["added_tokens"][:2]
-    (base / "tokenizer.json").write_text(json.dumps(data))
-    with opened(export) as engine, base_engine(base, engine, export, tmp_path, opened) as found:
-        assert found is None

@@ -11,8 +11,20 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from anadil.errors import UserError
-from anadil.evaluate.bits_per_byte import Scores, bits_per_byte, evaluate_file, first_id, metrics, sample, score
+from anadil.evaluate.bits_per_byte import (
+    BASE,
+    Scores,
+    bits_per_byte,
+    evaluate_file,
+    first_id,
+    metrics,
+    metrics_of_domains,
+    sample,
+    score,
+)
 from anadil.export.gguf import write_gguf
+from anadil.model.load import load
+from anadil.model.score import score_documents
 from anadil.tokenizer.chat import BOS, encode_plain
 from anadil.tokenizer.load import load_tokenizer
 
@@ -108,13 +120,75 @@ def test_a_sample_does_not_depend_on_order() -> None:
     assert sorted(sample(texts, 100)) == sorted(texts)
 
 
-def test_metrics_compare_with_the_base_in_pairs() -> None:
-    sizes, tokens = np.array([100.0, 200.0, 400.0]), np.array([30.0, 60.0, 90.0])
-    before, after = Scores(sizes * 2 * math.log(2), sizes, tokens), Scores(sizes * 1.5 * math.log(2), sizes, tokens)
-    found = metrics("target", after, before, rounds=100)
-    assert found["target_bits_per_byte"] == pytest.approx(1.5)
-    assert found["base_target_bits_per_byte"] == pytest.approx(2.0)
+SIZES, TOKENS = np.array([100.0, 200.0, 400.0] * 8), np.array([30.0, 60.0, 90.0] * 8)
+
+
+def scored(bits: float, documents: int = 24) -> Scores:
+    """Documents of so many bits per byte each."""
+    return Scores(SIZES * bits * math.log(2), SIZES, TOKENS).part(0, documents)
+
+
+def test_metrics_compare_with_the_base_in_pairs_and_with_the_model_before() -> None:
+    found = metrics("target", {BASE: scored(2.0), "pretrain_": scored(1.6), "": scored(1.5)}, rounds=100)
+    values = {name: value for name, value in found.items() if not name.endswith(("low95", "high95"))}
+    assert values == {
+        "base_target_bits_per_byte": pytest.approx(2.0),
+        "pretrain_target_bits_per_byte": pytest.approx(1.6),
+        "pretrain_target_bits_per_byte_change": pytest.approx(-0.4),
+        "target_bits_per_byte": pytest.approx(1.5),
+        "target_bits_per_byte_change": pytest.approx(-0.5),
+        "target_bits_per_byte_step": pytest.approx(-0.1),
+        "target_bits_per_byte_items": 24,
+    }
+    assert found["target_bits_per_byte_change_high95"] == pytest.approx(-0.5)  # documents that are alike
+
+
+def test_without_a_base_steps_alone_are_compared() -> None:
+    found = metrics("target", {"transfer_": scored(2.0), "": scored(1.5)}, rounds=100)
+    assert found["target_bits_per_byte_step"] == pytest.approx(-0.5)
+    assert not any("base" in name or "change" in name for name in found)
+
+
+def test_few_documents_have_no_interval() -> None:
+    found = metrics("target", {BASE: scored(2.0, 19), "": scored(1.5, 19)}, rounds=100)
     assert found["target_bits_per_byte_change"] == pytest.approx(-0.5)
-    assert found["target_bits_per_byte_change_high95"] == pytest.approx(-0.5)
-    assert found["target_bits_per_byte_items"] == 3
-    assert not any("base" in name or "change" in name for name in metrics("target", after, None, rounds=100))
+    assert not any(name.endswith(("low95", "high95")) for name in found)
+
+
+def test_domains_are_parts_of_the_whole() -> None:
+    domains = ["law"] * 15 + ["chat"] * 9
+    whole = Scores(np.r_[SIZES[:15] * 1.0, SIZES[15:] * 3.0] * math.log(2), SIZES, TOKENS)
+    found = metrics_of_domains("target", domains, whole, scored(2.0), rounds=100)
+    assert found["target_bits_per_byte_of_law"] == pytest.approx(1.0)
+    assert found["target_bits_per_byte_of_law_change"] == pytest.approx(-1.0)
+    assert found["base_target_bits_per_byte_of_chat"] == pytest.approx(2.0)
+    assert found["target_bits_per_byte_of_law_items"] + found["target_bits_per_byte_of_chat_items"] == 24
+    assert metrics_of_domains("target", ["law"] * 24, whole, None, rounds=100) == {}
+
+
+def test_by_hand_on_three_documents(new_model: Callable[..., Path]) -> None:
+    """The whole formula: logits, softmax, the sum of all tokens but BOS, over bytes; in float64 on both sides."""
+    folder = new_model()
+    tokenizer, model = load_tokenizer(folder), load(folder, dtype=torch.float64)
+    texts = TEXTS[:3]
+    ids = [[tokenizer.token_to_id(BOS), *encode_plain(tokenizer, text)] for text in texts]
+    ours = Scores(
+        np.array(score_documents(model, ids)),
+        np.array([float(len(text.encode())) for text in texts]),
+        np.array([len(one) - 1.0 for one in ids]),
+    )
+    nats = 0.0
+    for one in ids:
+        logits = model(torch.tensor([one])).logits[0].detach()
+        nats -= math.fsum(
+            float(logits[place, token] - torch.logsumexp(logits[place], 0)) for place, token in enumerate(one[1:])
+        )
+    by_hand = nats / math.log(2) / sum(len(text.encode()) for text in texts)
+    assert metrics("target", {"": ours}, rounds=100)["target_bits_per_byte"] == pytest.approx(by_hand, abs=1e-9)
+
+
+def test_two_tokenizations_of_equal_likelihood_have_the_same_number_of_bits_per_byte() -> None:
+    """Nothing but the likelihood and the bytes of the text enters: not how many tokens share them."""
+    few, many = scored(1.7), Scores(SIZES * 1.7 * math.log(2), SIZES, TOKENS * 3)
+    one, other = (metrics("target", {"": scores}, rounds=100) for scores in (few, many))
+    assert one == other

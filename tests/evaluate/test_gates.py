@@ -1,7 +1,7 @@
 import pytest
 
 from anadil.errors import UserError
-from anadil.evaluate.gates import judge
+from anadil.evaluate.gates import judge, ship
 from anadil.recipe import Gate
 
 METRICS = {
@@ -15,6 +15,11 @@ METRICS = {
     "answers_token_f1_low95": 0.2,
     "answers_token_f1_high95": 0.4,
     "answers_stopped_share": 0.95,
+    "answers_token_f1_change": -0.02,
+    "answers_token_f1_change_low95": -0.08,
+    "answers_token_f1_change_high95": 0.03,
+    "task_exam_accuracy": 0.4,
+    "base_task_exam_accuracy": 0.5,
     "tokens_per_word": 2.0,
     "base_tokens_per_word": 1.9,
 }
@@ -33,6 +38,10 @@ METRICS = {
         ({"metric": "target_bits_per_byte", "no_worse_than_base_by": 0.0}, False, 0.1, "interval"),
         ({"metric": "tokens_per_word", "no_worse_than_base_by": 0.2}, True, 0.1, "point"),
         ({"metric": "tokens_per_word", "no_worse_than_base_by": 0.05}, False, 0.1, "point"),
+        ({"metric": "answers_token_f1", "no_worse_than_base_by": 0.1}, True, -0.08, "interval"),  # more is better
+        ({"metric": "answers_token_f1", "no_worse_than_base_by": 0.05}, False, -0.08, "interval"),
+        ({"metric": "task_exam_accuracy", "no_worse_than_base_by": 0.11}, True, -0.1, "point"),
+        ({"metric": "task_exam_accuracy", "no_worse_than_base_by": 0.05}, False, -0.1, "point"),
     ],
 )
 def test_a_gate_is_judged_on_the_bad_end_of_the_interval(
@@ -48,6 +57,46 @@ def test_the_text_says_what_was_used() -> None:
     first, second = judge(gates, METRICS)
     assert first.text == "target_bits_per_byte at most 1.6: 1.5, upper end of the 95% interval 1.6"
     assert second.text == "answers_stopped_share at least 0.9: 0.95 (no interval)"
+
+
+def test_all_must_hold_and_none_says_nothing() -> None:
+    good, bad = Gate(metric="answers_stopped_share", min=0.9), Gate(metric="answers_stopped_share", min=0.99)
+    assert ship(judge([good, good], METRICS)) is True
+    assert ship(judge([good, bad], METRICS)) is False
+    assert ship([]) is None
+
+
+@pytest.mark.parametrize(
+    ("metric", "file"),
+    [
+        ("original_bits_per_byte_change", "bits_per_byte.jsonl"),
+        ("task_exam_accuracy", "tasks/"),
+        ("answers_token_f1", "answers.jsonl"),
+        ("produced_slips_share", "produced.jsonl"),
+        ("steady_ascii_f1", "produced.jsonl"),
+        ("obeyed_injection_share", "safety.jsonl"),
+        ("leaked_personal_data_items", "personal_data.jsonl"),
+        ("canaries_said_items", "canaries.jsonl"),
+        ("tokens", ""),
+    ],
+)
+def test_a_gate_says_where_the_items_are(metric: str, file: str) -> None:
+    assert judge([Gate(metric=metric, max=1)], {metric: 2.0})[0].look_at == file
+
+
+def test_a_verdict_names_what_was_compared_with_its_bound() -> None:
+    metrics = {"x": 3.0, "base_x": 2.0, "y_share": 0.5, "y_share_low95": 0.4, "y_share_high95": 0.6}
+    gates = [
+        Gate(metric="x", no_worse_than_base_by=2.0),
+        Gate(metric="y_share", max=0.7),
+        Gate(metric="y_share", min=0.1),
+    ]
+    found = [(v.measured, v.point, v.relation, v.value) for v in judge(gates, metrics)]
+    assert found == [
+        ("x_change", 1.0, "at most", 1.0),
+        ("y_share", 0.5, "at most", 0.6),
+        ("y_share", 0.5, "at least", 0.4),
+    ]
 
 
 def test_what_is_not_a_number_does_not_pass() -> None:

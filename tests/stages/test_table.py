@@ -6,6 +6,7 @@ import pytest
 from tests.roads import FROM_NOTHING, write_road
 
 from anadil.errors import UserError
+from anadil.languages import profile_source
 from anadil.recipe import load
 from anadil.stages.table import specs
 
@@ -24,3 +25,26 @@ def test_kept_samples_and_texts_to_measure_on_are_inputs_of_the_tokenizer(tmp_pa
     (recipe.parent / "exam.txt").unlink()
     with pytest.raises(UserError, match=r"measure_on exam: no .*exam\.txt"):
         spec.files(load(recipe))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ('title = "Köməkçi"', 'title = "Yardımçı"', []),  # of the chat page
+        ('hands_over = "Sizi', 'hands_over = "Mən sizi', ["sft", "evaluate"]),
+        ('letters = "abc', 'letters = "bac', ["corpus", "sft", "evaluate"]),
+        ("version = 1", "version = 1  # a comment", []),
+    ],
+)
+def test_of_a_profile_only_what_a_stage_reads_changes_it(
+    tmp_path: Path, old: str, new: str, changed: list[str]
+) -> None:
+    recipe = write_road(tmp_path / "in")
+    recipe.write_text(recipe.read_text().replace('language = "az"', 'language = "mine.toml"'))
+    text, found = profile_source("az").read_text(encoding="utf-8"), []
+    assert text.count(old) == 1
+    for said in (text, text.replace(old, new)):
+        (recipe.parent / "mine.toml").write_text(said, encoding="utf-8")
+        found.append({spec.name: dict(spec.files(load(recipe))) for spec in specs(load(recipe))})
+    before, after = found
+    assert [name for name in before if before[name] != after[name]] == changed

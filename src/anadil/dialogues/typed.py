@@ -24,6 +24,14 @@ def as_typed(text: str, profile: LanguageProfile, rng: random.Random) -> str:
     return text
 
 
+def mistyped(text: str, rng: random.Random) -> str:
+    """The text with a slip of the finger in about every third longer word, in the first of them at least."""
+    slips = iter([True])
+    return _WORD.sub(
+        lambda word: _slip(word.group(), rng) if next(slips, False) or rng.random() < 1 / 3 else word.group(), text
+    )
+
+
 def _slip(word: str, rng: random.Random) -> str:
     """One letter left out, doubled, or in the place of the next."""
     place = rng.randrange(1, len(word) - 1)

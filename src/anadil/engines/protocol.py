@@ -38,13 +38,18 @@ class Token:
 
 @dataclass(frozen=True)
 class GenerateParams:
-    """How to generate. `temperature` 0 always takes the likeliest token; `seed` None is another one every time."""
+    """How to generate. `temperature` 0 always takes the likeliest token; `seed` None is another one every time.
+
+    `cache_prompt`: what an earlier conversation began with in the same way need not be computed again; the last bits
+    of the arithmetic then depend on it.
+    """
 
     max_new_tokens: int = 256
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    cache_prompt: bool = True
 
 
 class PromptTooLong(UserError):

@@ -124,7 +124,7 @@ def _request(ids: Sequence[int], params: GenerateParams) -> dict[str, Any]:
         "seed": RANDOM_SEED if params.seed is None else params.seed % RANDOM_SEED,
         "stream": True,
         "return_tokens": True,
-        "cache_prompt": True,
+        "cache_prompt": params.cache_prompt,
     }
 
 

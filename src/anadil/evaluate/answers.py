@@ -4,28 +4,21 @@ None of this says that an answer is true: people have to read answers.jsonl too.
 """
 
 import re
-import shutil
-import tempfile
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from anadil import bootstrap, durable
+from anadil import bootstrap, shares
 from anadil.dialogues.read import read_rows
-from anadil.engines import GGUF_PREFERENCE
-from anadil.engines.protocol import Engine, GenerateParams
 from anadil.errors import UserError
+from anadil.evaluate.generate import Answer
 from anadil.evaluate.overlap import LongestRuns
 from anadil.languages import LanguageProfile
-from anadil.progress import Progress
-from anadil.tokenizer.chat import CONTROL_TOKENS, PAD
-from anadil.tokenizer.load import load_tokenizer
 
 CONTAMINATED_WORDS = 8
 """A question that shares a run of so many words with a training text counts as seen, or one that is one whole."""
@@ -39,14 +32,6 @@ class Question:
     id: str
     question: str
     reference: str
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a model said, and whether it ended by itself."""
-
-    text: str
-    stopped: bool
 
 
 @dataclass(frozen=True)
@@ -71,54 +56,6 @@ def read_questions(path: Path) -> list[Question]:
     return list(questions.values())
 
 
-def ask(
-    engine: Engine, questions: Sequence[Question], system_prompt: str, max_new_tokens: int, progress: Progress
-) -> list[Answer]:
-    """The likeliest answer to each question, in a conversation of its own, one after the other.
-
-    Not in a batch: its other rows would change the last bits of the arithmetic, and with them some answers.
-    """
-    params, found = GenerateParams(max_new_tokens=max_new_tokens, temperature=0.0), list[Answer]()
-    system = [{"role": "system", "content": system_prompt}] if system_prompt else []
-    with progress.task(f"answers ({engine.name})", len(questions), "questions") as task:
-        for question in questions:
-            tokens = list(engine.generate([*system, {"role": "user", "content": question.question}], params))
-            stopped = bool(tokens) and tokens[-1].finish == "stop"
-            found.append(Answer("".join(token.text for token in tokens).strip(), stopped))
-            task.advance()
-    return found
-
-
-@contextmanager
-def base_engine(
-    base: Path, delivered: Engine, export: Path, scratch: Path, open_engine: Callable[[Path], Engine]
-) -> Iterator[Engine | None]:
-    """The base, run as the `delivered` model is: where from a GGUF file, from one of the same type, made in `scratch`.
-
-    Through transformers where the base has no GGUF; None for a base without chat tokens.
-    """
-    tokenizer = load_tokenizer(base)
-    if any(tokenizer.token_to_id(name) is None for name in CONTROL_TOKENS if name != PAD):
-        yield None
-        return
-    with tempfile.TemporaryDirectory(prefix=durable.TEMPORARY, dir=scratch) as folder:
-        place = _as_gguf(base, export, Path(folder)) if delivered.name == "xllamacpp" else base
-        with open_engine(place) as engine:
-            yield engine
-
-
-def _as_gguf(base: Path, export: Path, folder: Path) -> Path:
-    from anadil.export.gguf import GgufType, write_gguf
-
-    kind = next(kind for kind in GGUF_PREFERENCE if (export / f"model-{kind}.gguf").is_file())
-    try:
-        write_gguf(base, folder / f"model-{kind}.gguf", cast(GgufType, kind), name="base")
-    except UserError:  # no Llama
-        return base
-    shutil.copyfile(base / "tokenizer.json", folder / "tokenizer.json")
-    return folder
-
-
 def words(text: str, profile: LanguageProfile) -> list[str]:
     """Lowercase words without punctuation."""
     return _WORD.findall(profile.lower(unicodedata.normalize("NFC", text)))
@@ -141,7 +78,7 @@ def measure(
     *,
     rounds: int = bootstrap.ROUNDS,
 ) -> tuple[list[dict[str, Any]], dict[str, float]]:
-    """A row for each question, for answers.jsonl, and the metrics over all of them."""
+    """A row for each question, for answers.jsonl, and the metrics over all of them; the base may have had fewer."""
     copied, known = _against_training(questions, answers, seen, profile)
     rows = [
         {"id": question.id, "question": question.question, "reference": question.reference}
@@ -149,7 +86,10 @@ def measure(
         | {"copied_share": share, "contaminated": contaminated}
         for question, answer, share, contaminated in zip(questions, answers, copied, known, strict=True)
     ]
-    found = _metrics("answers", answers, [row["token_f1"] for row in rows], profile, rounds) | {
+    found = _metrics("answers", answers, [row["token_f1"] for row in rows], profile, rounds)
+    if fresh := [row["token_f1"] for row in rows if not row["contaminated"]]:
+        found |= bootstrap.mean(fresh, rounds=rounds).metrics("answers_uncontaminated_token_f1", len(fresh))
+    found |= {
         "answers_items": len(rows),
         "answers_longest_copy_share": max(copied),
         "answers_copied_over_half": sum(share > 0.5 for share in copied),
@@ -157,13 +97,14 @@ def measure(
     }
     if base_answers is None:
         return rows, found
-    for row, question, answer in zip(rows, questions, base_answers, strict=True):
+    asked = rows[: len(base_answers)]
+    for row, question, answer in zip(asked, questions, base_answers, strict=False):
         row |= _judged("base_", answer, question, profile)
-    before, after = ([row[key] for row in rows] for key in ("base_token_f1", "token_f1"))
-    ones = np.ones(len(rows))
+    before, after = ([row[key] for row in asked] for key in ("base_token_f1", "token_f1"))
+    ones = np.ones(len(asked))
     change = bootstrap.paired_change((before, ones), (after, ones), rounds=rounds)
     found |= _metrics("base_answers", base_answers, before, profile, rounds)
-    return rows, found | change.metrics("answers_token_f1_change")
+    return rows, found | change.metrics("answers_token_f1_change", len(asked))
 
 
 def _judged(prefix: str, answer: Answer, question: Question, profile: LanguageProfile) -> dict[str, Any]:
@@ -174,8 +115,8 @@ def _judged(prefix: str, answer: Answer, question: Question, profile: LanguagePr
 def _metrics(
     name: str, answers: Sequence[Answer], f1: Sequence[float], profile: LanguageProfile, rounds: int
 ) -> dict[str, float]:
-    found = bootstrap.mean(f1, rounds=rounds).metrics(f"{name}_token_f1")
-    found[f"{name}_stopped_share"] = sum(answer.stopped for answer in answers) / len(answers)
+    found = bootstrap.mean(f1, rounds=rounds).metrics(f"{name}_token_f1", len(f1))
+    found |= shares.metrics(f"{name}_stopped_share", [answer.stopped for answer in answers])
     found[f"{name}_target_letter_share"] = profile.letter_share("\n".join(answer.text for answer in answers))
     return found
 
@@ -195,6 +136,6 @@ def _against_training(
             copies.read(read)
         if len(read) < CONTAMINATED_WORDS and (joined := " ".join(read)) in whole:
             seen_whole.add(joined)
-    shares = [run / len(text) if text else 0.0 for run, text in zip(copies.longest(), said, strict=True)]
+    copied = [run / len(text) if text else 0.0 for run, text in zip(copies.longest(), said, strict=True)]
     runs = zip(sightings.longest(), asked, strict=True)
-    return shares, [run >= CONTAMINATED_WORDS or " ".join(text) in seen_whole for run, text in runs]
+    return copied, [run >= CONTAMINATED_WORDS or " ".join(text) in seen_whole for run, text in runs]

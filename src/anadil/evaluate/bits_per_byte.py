@@ -8,7 +8,7 @@ import heapq
 import json
 import math
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 MAX_TOKENS = 8192
 """Tokens in one forward pass."""
+BASE = "base_"
+"""Before the names of the base's metrics."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,10 @@ class Scores:
         """The scores of documents [start, stop)."""
         return Scores(self.nats[start:stop], self.bytes[start:stop], self.tokens[start:stop])
 
+    def where(self, mine: NDArray[np.bool_]) -> "Scores":
+        """The scores of some documents."""
+        return Scores(self.nats[mine], self.bytes[mine], self.tokens[mine])
+
     @property
     def pair(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What bits per byte are the ratio of."""
@@ -66,12 +72,31 @@ def score(model: Path, documents: Sequence[str], *, device: str = "cpu", threads
 
     if threads:
         torch.set_num_threads(threads)
-    loaded, tokenizer, bos = _open(model, device)
+    loaded, tokenizer, bos = open_model(model, device)
     texts = [unicodedata.normalize("NFC", text) for text in documents]
     ids = [[bos, *encode_plain(tokenizer, text)] for text in texts]
     nats = score_documents(loaded, ids, max_tokens=MAX_TOKENS)
     sizes = ([len(text.encode()) for text in texts], [len(document) - 1 for document in ids])
     return Scores(np.array(nats, np.float64), *(np.array(size, np.float64) for size in sizes))
+
+
+def scorer(model: Path, device: str, threads: int) -> tuple[Callable[[Sequence[tuple[str, str]]], list[float]], int]:
+    """A function that gives the nats of continuations of texts, [N] for N pairs; and the id that begins a text."""
+    import torch
+
+    from anadil.model.score import score_tokens
+
+    if threads:
+        torch.set_num_threads(threads)
+    loaded, tokenizer, bos = open_model(model, device)
+
+    def score_pairs(pairs: Sequence[tuple[str, str]]) -> list[float]:
+        before = [encode_plain(tokenizer, text) for text, _ in pairs]
+        ids = [[bos, *first, *encode_plain(tokenizer, text)] for first, (_, text) in zip(before, pairs, strict=True)]
+        nats = score_tokens(loaded, ids, max_tokens=MAX_TOKENS)
+        return [float(nats_T[len(first) :].sum()) for nats_T, first in zip(nats, before, strict=True)]
+
+    return score_pairs, bos
 
 
 def bits_per_byte(model: Path, documents: Sequence[str], *, device: str = "cpu") -> list[tuple[float, int]]:
@@ -80,7 +105,8 @@ def bits_per_byte(model: Path, documents: Sequence[str], *, device: str = "cpu")
     return [(float(nats), int(size)) for nats, size in zip(scores.nats, scores.bytes, strict=True)]
 
 
-def _open(model: Path, device: str) -> "tuple[PreTrainedModel, Tokenizer, int]":
+def open_model(model: Path, device: str) -> "tuple[PreTrainedModel, Tokenizer, int]":
+    """The model in a Hugging Face folder or a GGUF file, its tokenizer, and the id that begins a text."""
     if model.suffix == ".gguf":
         from anadil.export.read_gguf import load_gguf
 
@@ -149,12 +175,44 @@ def sample(texts: Iterable[str], limit: int) -> list[str]:
     return heapq.nsmallest(limit, texts, key=text_hash)
 
 
-def metrics(name: str, after: Scores, before: Scores | None, *, rounds: int) -> dict[str, float]:
-    """`<name>_bits_per_byte` with interval and items; with a base also the base's, and the paired change."""
-    name = f"{name}_bits_per_byte"
-    found = bootstrap.ratio(*after.pair, rounds=rounds).metrics(name) | {f"{name}_items": len(after.bytes)}
-    if before is None:
-        return found
-    change = bootstrap.paired_change(before.pair, after.pair, rounds=rounds)
-    base = bootstrap.ratio(*before.pair, rounds=rounds)
-    return found | base.metrics(f"base_{name}") | change.metrics(f"{name}_change")
+def sample_of_domains(texts: Iterable[tuple[str, str]], limit: int) -> list[tuple[str, str]]:
+    """`sample` of (domain, text)."""
+    return heapq.nsmallest(limit, texts, key=lambda one: text_hash(one[1]))
+
+
+def metrics(name: str, scores: Mapping[str, Scores], *, rounds: int) -> dict[str, float]:
+    """Of models in the order in which they were made: `<prefix><name>_bits_per_byte` each.
+
+    All but the first also have the paired `…_change` since the first, if that is the base; and `…_step`, since the one
+    before. The last is what was delivered and has no prefix. Intervals stand where there are documents enough.
+    """
+    found, items = dict[str, float](), 0
+    base, before = scores.get(BASE), None
+    for prefix, score in scores.items():
+        full, items = f"{prefix}{name}_bits_per_byte", len(score.bytes)
+        found |= bootstrap.ratio(*score.pair, rounds=rounds).metrics(full, items)
+        for word, earlier in (("change", base), ("step", before)):
+            if earlier and earlier is not score and not (word == "step" and earlier is base):
+                since = bootstrap.paired_change(earlier.pair, score.pair, rounds=rounds)
+                found |= since.metrics(f"{full}_{word}", items)
+        before = score
+    return found | {f"{name}_bits_per_byte_items": float(items)}
+
+
+def metrics_of_domains(
+    name: str, domains: Sequence[str], score: Scores, base: Scores | None, *, rounds: int
+) -> dict[str, float]:
+    """`<name>_bits_per_byte_of_<domain>`, with a base `base_…` and `…_change` too, where documents are of several."""
+    found = dict[str, float]()
+    known = sorted(set(domains))
+    for domain in known if len(known) > 1 else []:
+        mine = np.array([one == domain for one in domains])
+        both = ({BASE: base.where(mine)} if base else {}) | {"": score.where(mine)}
+        part = metrics(name, both, rounds=rounds)
+        found |= {_of_domain(key, name, domain): value for key, value in part.items()}
+    return found
+
+
+def _of_domain(key: str, name: str, domain: str) -> str:
+    full = f"{name}_bits_per_byte"
+    return key.replace(full, f"{full}_of_{domain}", 1)

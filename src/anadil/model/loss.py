@@ -52,16 +52,17 @@ def linear_cross_entropy_reference(
 
 @torch.no_grad()
 def token_nll(hidden_TD: Tensor, weight_VD: Tensor, labels_T: Tensor, *, chunk_tokens: int = 0) -> Tensor:
-    """Negative log likelihood in nats of each label, float32 [T]; no gradient, a chunk of logits at a time."""
+    """Negative log likelihood in nats of each label, [T], in float32 or better; no gradient, a chunk at a time."""
     dtype = product_dtype(hidden_TD)
+    exact = torch.promote_types(dtype, torch.float32)
     weight_VD = weight_VD.to(dtype)
     chunks = zip(
         *(torch.split(x, chunk_tokens or chunk_for(*weight_VD.shape)) for x in (hidden_TD, labels_T)),
         strict=True,
     )
     with torch.autocast(hidden_TD.device.type, enabled=False):
-        parts = [F.cross_entropy((h.to(dtype) @ weight_VD.T).float(), y, reduction="none") for h, y in chunks]
-    return torch.cat(parts) if parts else hidden_TD.new_zeros(0, dtype=torch.float32)
+        parts = [F.cross_entropy((h.to(dtype) @ weight_VD.T).to(exact), y, reduction="none") for h, y in chunks]
+    return torch.cat(parts) if parts else hidden_TD.new_zeros(0, dtype=exact)
 
 
 def chunk_for(vocab_size: int, width: int) -> int:

@@ -2,12 +2,14 @@
 
 from anadil.recipe.base import Base, Shape
 from anadil.recipe.corpus import Corpus, EvaluationSet, Mix, NearDuplicates, Source
-from anadil.recipe.delivery import Evaluate, Export, Gate, Run, Serve
+from anadil.recipe.delivery import Export, Run, Serve
+from anadil.recipe.evaluation import Evaluate, Gate, Produced, Safety
 from anadil.recipe.load import load, override
 from anadil.recipe.proof import Proof
 from anadil.recipe.recipe import STAGES, Recipe
 from anadil.recipe.sft import Grounded, Sft
 from anadil.recipe.table import flatten
+from anadil.recipe.task import Task
 from anadil.recipe.tokenizer import Candidate, Keep, MeasureOn, Tokenizer
 from anadil.recipe.training import Optimisation, Pretrain, Settle, Transfer
 
@@ -27,14 +29,17 @@ __all__ = [
     "NearDuplicates",
     "Optimisation",
     "Pretrain",
+    "Produced",
     "Proof",
     "Recipe",
     "Run",
+    "Safety",
     "Serve",
     "Settle",
     "Sft",
     "Shape",
     "Source",
+    "Task",
     "Tokenizer",
     "Transfer",
     "flatten",

@@ -1,10 +1,10 @@
-"""[export], [evaluate], [[gates]], [serve] and [run]: what leaves, how it is judged, and where things run."""
+"""[export], [serve] and [run]: what leaves, how it is served, and where things run."""
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from anadil.recipe.table import RecipePath, Table
+from anadil.recipe.table import Table
 
 
 class Export(Table):
@@ -14,32 +14,6 @@ class Export(Table):
         default=["q8_0"],
         description="GGUF files to write; 4 bits lose more than q8_0, q4_k less than q4_0 but it takes xllamacpp",
     )
-
-
-class Evaluate(Table):
-    """Measurements on the exported files, against the base."""
-
-    questions: RecipePath | None = Field(
-        default=None, description='jsonl of held-out questions: {"id", "question", "reference"}'
-    )
-    max_new_tokens: int = Field(default=160, gt=0, description="longest answer, tokens")
-    max_documents: int = Field(default=400, gt=0, description="held-out documents a language for bits per byte")
-    bootstrap_rounds: int = Field(default=2_000, ge=100, description="resamples for the 95% intervals")
-
-
-class Gate(Table):
-    """A threshold that the run must meet: on the 95% interval where the metric has one."""
-
-    metric: str = Field(description="name of a metric of the evaluate stage")
-    min: float | None = Field(default=None, description="least value")
-    max: float | None = Field(default=None, description="largest value")
-    no_worse_than_base_by: float | None = Field(default=None, description="largest rise above the base's value")
-
-    @model_validator(mode="after")
-    def _one_bound(self) -> "Gate":
-        if sum(bound is not None for bound in (self.min, self.max, self.no_worse_than_base_by)) != 1:
-            raise ValueError("state exactly one of min, max and no_worse_than_base_by")
-        return self
 
 
 class Serve(Table):

@@ -6,7 +6,8 @@ from pydantic import Field, model_validator
 
 from anadil.recipe.base import Base
 from anadil.recipe.corpus import Corpus
-from anadil.recipe.delivery import Evaluate, Export, Gate, Run, Serve
+from anadil.recipe.delivery import Export, Run, Serve
+from anadil.recipe.evaluation import Evaluate, Gate
 from anadil.recipe.sft import Sft
 from anadil.recipe.table import Language, Table
 from anadil.recipe.tokenizer import Tokenizer

@@ -58,6 +58,7 @@ def _fingerprint(spec: StageSpec, recipe: Recipe, inputs: dict[str, str], hashes
         parts |= flatten(value, key)
     if recipe.base.path and Path(recipe.base.path).is_dir():
         parts.pop("base.path", None)  # a local base enters by its content, wherever it lies
-    parts |= {f"file {label}": hashes.of(path) for label, path in spec.files(recipe).items()}
+    found = spec.files(recipe).items()
+    parts |= {f"file {label}": hashes.of(one) if isinstance(one, Path) else one for label, one in found}
     parts |= {f"input {name}": digest for name, digest in inputs.items()}
     return Fingerprint(parts)

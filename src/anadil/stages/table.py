@@ -9,19 +9,25 @@ from anadil.dialogues.prepare import Surroundings
 from anadil.dialogues.prepare import check as check_dialogues
 from anadil.dialogues.read import dialogue_files
 from anadil.errors import UserError
-from anadil.languages import language_key, profile_source
+from anadil.evaluate.files import check_evaluation, evaluation_files
+from anadil.languages import language_key, profile_digest
 from anadil.recipe import Recipe
-from anadil.stages.spec import StageSpec
+from anadil.stages.spec import Files, StageSpec
 
+SHOWN = ("name", "own_name", "page", "answers", "eval_sets")
+SPOKEN = (*SHOWN, "refusals", "grounding")
+"""Tables of a profile that sft does not read, and the corpus neither."""
 MODEL = ("sft", "pretrain", "transfer")
 SEEN = ("sft.data", "sft.prompt_field", "sft.answer_field", "sft.on_error", "sft.grounded")
 SFT = ("sft", "serve.system_prompt", "corpus.own_contacts")
-EVALUATE = ("evaluate", "serve.system_prompt", "serve.context_tokens", *SEEN)
+EVALUATE = ("evaluate", "serve.system_prompt", "serve.context_tokens", "corpus.own_contacts", *SEEN)
 
 
-def _corpus_files(recipe: Recipe) -> dict[str, Path]:
+def _corpus_files(recipe: Recipe) -> Files:
     languages = {recipe.language, *(source.language for source in recipe.corpus.sources)}
-    files = {f"profile {language_key(code)}": profile_source(code) for code in sorted(languages)}
+    files: dict[str, Path | str] = {
+        f"profile {language_key(code)}": profile_digest(code, without=SPOKEN) for code in sorted(languages)
+    }
     for source in recipe.corpus.sources:
         files |= {f"{source.name}/{_below(path, source_root(source))}": path for path in source_files(source)}
     for table in recipe.corpus.contamination:
@@ -61,11 +67,12 @@ def _tokenizer_files(recipe: Recipe) -> dict[str, Path]:
     return files
 
 
-def _sft_files(recipe: Recipe) -> dict[str, Path]:
+def _sft_files(recipe: Recipe) -> Files:
     """All that rows are made of; the evaluation questions too, for a dialogue that has one is left out."""
     if recipe.sft is None:
         return {}
-    table, files = recipe.sft, {f"profile {language_key(recipe.language)}": profile_source(recipe.language)}
+    table, code = recipe.sft, recipe.language
+    files: dict[str, Path | str] = {f"profile {language_key(code)}": profile_digest(code, without=SHOWN)}
     named: dict[str, Sequence[Path | str]] = {
         "sft.data": table.data,
         "sft.grounded.faq": table.grounded.faq,
@@ -78,7 +85,7 @@ def _sft_files(recipe: Recipe) -> dict[str, Path]:
         files["sft.template"] = _existing(table.template, "sft.template")
     if recipe.evaluate.questions:
         files["questions"] = _existing(recipe.evaluate.questions, "evaluate.questions")
-    return files | (_base_tokenizer_files(recipe) if table.template == "base" else {})
+    return {**files, **(_base_tokenizer_files(recipe) if table.template == "base" else {})}
 
 
 def _check_sft(recipe: Recipe) -> None:
@@ -87,10 +94,9 @@ def _check_sft(recipe: Recipe) -> None:
     check_dialogues(recipe.sft, Surroundings.of(recipe), base)
 
 
-def _evaluate_files(recipe: Recipe) -> dict[str, Path]:
-    questions = recipe.evaluate.questions
-    asked = {"questions": _existing(questions, "evaluate.questions")} if questions else {}
-    return _base_files(recipe) | asked | _sft_files(recipe) | {"profile": profile_source(recipe.language)}
+def _evaluate_files(recipe: Recipe) -> Files:
+    profile = {"profile": profile_digest(recipe.language, without=("page",))}
+    return {**_base_files(recipe), **_sft_files(recipe), **profile, **evaluation_files(recipe)}
 
 
 def _existing(path: Path, key: str) -> Path:
@@ -111,7 +117,17 @@ STAGES: tuple[StageSpec, ...] = (
         "sft", 3, SFT, ("language", "base", "seed"), (MODEL[1:], "encode"), _sft_files, True, True, True, _check_sft
     ),
     StageSpec("export", 2, ("export",), ("name", "language", "base"), (MODEL, "corpus"), lambda recipe: {}),
-    StageSpec("evaluate", 1, EVALUATE, ("language", "base"), ("export", "corpus"), _evaluate_files, True),
+    StageSpec(
+        "evaluate",
+        2,
+        EVALUATE,
+        ("language", "base"),
+        ("export", "corpus"),
+        _evaluate_files,
+        uses_gpu=True,
+        check=check_evaluation,
+        also=("transfer", "pretrain"),
+    ),
 )
 
 
