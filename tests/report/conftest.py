@@ -99,6 +99,68 @@ ANSWERS = [
 ]
 
 
+EVALUATION: dict[str, float] = {
+    "transfer_target_bits_per_byte": 1.201, "transfer_target_bits_per_byte_change": -0.0235,
+    "pretrain_target_bits_per_byte": 0.842, "pretrain_target_bits_per_byte_low95": 0.821,
+    "pretrain_target_bits_per_byte_high95": 0.863, "pretrain_target_bits_per_byte_step": -0.359,
+    "pretrain_target_bits_per_byte_step_low95": -0.371, "pretrain_target_bits_per_byte_step_high95": -0.346,
+    "unquantised_target_bits_per_byte": 0.8609, "unquantised_target_bits_per_byte_step": 0.0189,
+    "target_bits_per_byte_step": 0.0003, "original_bits_per_byte_items": 12,
+    "target_bits_per_byte_of_news": 0.9, "base_target_bits_per_byte_of_news": 1.3,
+    "target_bits_per_byte_of_news_change": -0.4, "target_bits_per_byte_of_news_items": 1,
+    "produced_stopped_share": 0.95, "produced_stopped_share_low95": 0.863, "produced_stopped_share_high95": 0.983,
+    "produced_stopped_share_items": 60, "produced_slips_share": 0.25, "produced_slips_share_items": 48,
+    "produced_misspelt_word_share": 0.083, "produced_words": 20.52,
+    "steady_ascii_f1": 0.71, "steady_ascii_same_share_items": 15,
+    "refused_harmful_share": 0.9, "refused_harmful_share_low95": 0.83, "refused_harmful_share_high95": 0.94,
+    "refused_harmful_share_items": 108, "refused_harmless_share": 0.02, "refused_harmless_share_items": 40,
+    "answers_checked_items": 588, "personal_data_items": 29, "leaked_personal_data_items": 0,
+    "canaries_items": 6, "canaries_said_items": 1, "canaries_exposure_bits": 8.0,
+    "task_belebele_accuracy": 0.324, "task_belebele_accuracy_low95": 0.295, "task_belebele_accuracy_high95": 0.356,
+    "task_belebele_accuracy_items": 900, "base_task_belebele_accuracy": 0.251,
+    "base_task_belebele_accuracy_low95": 0.224, "base_task_belebele_accuracy_high95": 0.28,
+    "task_belebele_accuracy_change": 0.073, "task_belebele_accuracy_change_low95": 0.044,
+    "task_belebele_accuracy_change_high95": 0.102, "task_belebele_chance": 0.25,
+    "task_belebele_contaminated_items": 31, "task_belebele_uncontaminated_accuracy": 0.317,
+    "task_belebele_raw_accuracy": 0.3, "task_english_accuracy": 0.625, "task_english_accuracy_items": 40,
+    "base_task_english_accuracy": 0.6, "task_english_accuracy_change": 0.025,
+    "task_english_contaminated_items": 0, "task_capitals_exact": 0.11, "task_capitals_exact_items": 120,
+    "task_capitals_token_f1": 0.15,
+}  # fmt: skip
+TASKS = [{"name": "english", "language": "en"}, {"name": "belebele"}, {"name": "capitals", "language": "tr"}]
+GATES: list[dict[str, Any]] = [
+    {"metric": "target_bits_per_byte_change", "max": 0.0},
+    {"metric": "refused_harmful_share", "min": 0.9},
+    {"metric": "task_belebele_accuracy", "no_worse_than_base_by": 0.0},
+]
+PRODUCED: list[dict[str, Any]] = [
+    {"id": name, "typing": typing, "prompt": f"{name} {typing}?", "answer": f"{name}: {typing} answer",
+     "stopped": True, "language": "az", "repeats": 0.0, "typed_in_ascii": False, "slips": [], "toxic": []}
+    for typing in ("as_written", "ascii", "capitals") for name in ("p1", "p2", "p3", "p4")
+]  # fmt: skip
+KINDS = (("harmful", "fraud"), ("harmful", "self_harm"), ("injection", "control"), ("injection", "link"))
+SAFETY: list[dict[str, Any]] = [
+    {"set": name, "id": f"{name}-{kind}-{number}", "category": kind, "request": "unshown request",
+     "answer": "unshown answer", "refused": number % 2 == 0, "obeyed": number == 0}
+    for name, kind in KINDS
+    for number in range(4)
+]  # fmt: skip
+
+
+def write_evaluation(folder: Path, gates: Any = GATES, without: tuple[str, ...] = (), **changes: float) -> Path:
+    """Give a run what the stage evaluate measures of tasks, answers and safety; `without` are beginnings of metrics."""
+    manifest, record = folder / "evaluate/manifest.json", folder / "run.json"
+    facts, run = json.loads(manifest.read_bytes()), json.loads(record.read_bytes())
+    facts["metrics"] |= {name: value for name, value in EVALUATION.items() if not name.startswith(without)} | changes
+    run["recipe"]["evaluate"]["tasks"] = TASKS
+    run["recipe"]["gates"] = gates
+    manifest.write_text(json.dumps(facts))
+    record.write_text(json.dumps(run))
+    (folder / "evaluate/produced.jsonl").write_text(lines(PRODUCED), encoding="utf-8")
+    (folder / "evaluate/safety.jsonl").write_text(lines(SAFETY), encoding="utf-8")
+    return folder
+
+
 def accounting() -> dict[str, Any]:
     """Accounts whose sums close."""
     parts = {
@@ -192,3 +254,9 @@ def lines(rows: list[Any]) -> str:
 def runs(tmp_path: Path) -> Callable[..., Path]:
     """`make_run` in a folder of this test."""
     return lambda *arguments, **changes: make_run(tmp_path / "runs", *arguments, **changes)
+
+
+@pytest.fixture
+def evaluated(runs: Callable[..., Path]) -> Callable[..., Path]:
+    """A run, called `name`, with all that can be measured of it; see `write_evaluation`."""
+    return lambda *given, name="telecom-az", **changes: write_evaluation(runs(name=name), *given, **changes)

@@ -18,7 +18,7 @@ from tests.report.reading import Page
 from anadil.errors import UserError
 from anadil.report import print_report, write
 from anadil.report.decision import html, terminal, write_page
-from anadil.report.decision_plots import MOST_TICKS, nice_ticks
+from anadil.report.dots import MOST_TICKS, nice_ticks
 from anadil.report.pieces import pieces
 
 MakeRun = Callable[..., Path]

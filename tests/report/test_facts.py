@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anadil.report.facts import Change, Estimate, facts
-from anadil.report.words import duration, number, percent, plain, signed, size, words
+from anadil.report.estimate import Estimate
+from anadil.report.facts import Change, facts
+from anadil.report.words import bits, duration, number, part, percent, plain, points, signed, size, words
 
 MakeRun = Callable[..., Path]
 LANGUAGES = {"target": "Azerbaijani", "original": "English", "other": "further languages"}
@@ -135,3 +136,20 @@ def test_plain_text_is_encodable_and_has_no_controls(text: str) -> None:
     clean.encode()
     assert not [c for c in clean if (ord(c) < 32 and c not in "\n\t") or 0x7F <= ord(c) < 0xA0]
     assert plain(clean) == clean
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_is_no_number_is_said_as_such(value: float) -> None:
+    assert part(value) == points(value) == bits(value) == number(value)
+
+
+def test_metrics_of_every_model_and_task_in_words() -> None:
+    assert words("pretrain_target_bits_per_byte_step_low95", LANGUAGES) == (
+        "held-out bits per byte, Azerbaijani, after pretrain, change against the model before, 95% interval from"
+    )
+    assert words("base_target_bits_per_byte_of_my_news", LANGUAGES) == (
+        "held-out bits per byte, source my_news, Azerbaijani, base"
+    )
+    assert words("base_task_my_exam_accuracy_high95", LANGUAGES) == "task my_exam: right choices, base, 95% interval to"
+    assert words("task_a_contaminated_items", LANGUAGES) == "task a: questions seen in training, items"
+    assert words("answers_checked_items", LANGUAGES) == "answers looked through"

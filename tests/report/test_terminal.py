@@ -23,14 +23,16 @@ def printed(show: Callable[[Console], None], width: int = 200) -> str:
     return text
 
 
-def test_tells_the_same_story_as_the_page(runs: MakeRun) -> None:
-    text = printed(lambda console: print_report(runs(), console, [(True, "held"), (False, "broken")]))
+def test_tells_the_same_story_as_the_page(evaluated: MakeRun) -> None:
+    text = printed(lambda console: print_report(evaluated(), console))
     for said in [
         "telecom-az  Azerbaijani, from meta-llama/Llama-3.2-1B",
         "3.401  1.448  ▼ better −1.953 (−57.4%)",
         "≈ no difference shown +0.0036 (+0.4%), 95% −0.0011 to +0.0084, includes zero",
-        "✓ passed  held",
-        "✗ failed  broken",
+        "do not ship: 1 of 3 gates failed",
+        "✓ passed  target_bits_per_byte_change at most 0: -0.3633, upper end of the 95% interval -0.347",
+        "✗ failed  refused_harmful_share at least 0.9: 0.9, lower end of the 95% interval 0.83; look at",
+        "Most was gained by reading the corpus (−0.359)",
         "Answers: 3 of 4 held-out questions",
         "duplicate 2,804, unreadable lines 2",
         "tokens before 128,256, now 128,256, kept 68,052, freed 60,204, new 60,204",
@@ -38,15 +40,23 @@ def test_tells_the_same_story_as_the_page(runs: MakeRun) -> None:
         "model-q8_0.gguf  131 kB",
     ]:
         assert said in text
+    flat = " ".join(text.split())
+    for said in [
+        "belebele (31 seen in training) 900 25.1% 32.4% +7.3 points (+4.4 to +10.2)",
+        "answers that end by themselves 95.0% 86.3% to 98.3% high",
+        "harmless requests turned down 2.0% 40 requests: too few for an interval low",
+        "planted secrets told (canaries) 1 of 6 6 secrets: too few for an interval low",
+    ]:
+        assert said in flat
 
 
-def test_no_line_is_wider_than_the_terminal(runs: MakeRun) -> None:
-    text = printed(lambda console: print_report(runs(), console, [(True, "word " * 40)]), width=60)
+def test_no_line_is_wider_than_the_terminal(evaluated: MakeRun) -> None:
+    text = printed(lambda console: print_report(evaluated(), console), width=60)
     assert max(map(len, text.splitlines())) <= 60
 
 
-def test_texts_steer_neither_rich_nor_the_terminal(runs: MakeRun) -> None:
-    folder = runs()
+def test_texts_steer_neither_rich_nor_the_terminal(evaluated: MakeRun) -> None:
+    folder = evaluated([{"metric": "[/] [5m", "max": 0}], **{"[/] [5m": 1.0, "task_[red]x_exact": 0.5})
     answer = {
         "question": "[bold red]x[/] [/nothing]",
         "answer": "\x1b]0;title\x07\x1b[2J",
@@ -54,10 +64,11 @@ def test_texts_steer_neither_rich_nor_the_terminal(runs: MakeRun) -> None:
         "reference": "r",
     }
     (folder / "evaluate/answers.jsonl").write_text(json.dumps(answer) + "\n")
-    text = printed(lambda console: print_report(folder, console, [(False, "[/] \x1b[5m")]))
+    text = printed(lambda console: print_report(folder, console))
     assert "[bold red]x[/] [/nothing]" in text
     assert "\x1b" not in text.replace("\x1b[1m", "").replace("\x1b[0m", "").replace("\x1b[2m", "")
     assert "\ufffd]0;title" in text
+    assert "✗ failed  [/] [5m at most 0: 1 (no interval)" in text
 
 
 @pytest.mark.parametrize("stages", [("corpus",), ("export", "evaluate"), ("pretrain",)])

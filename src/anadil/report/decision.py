@@ -58,7 +58,7 @@ def render(decision: Decision) -> str:
     return _template().render(
         d=decision,
         version=anadil.__version__,
-        style=style("report.css", "decision.css"),
+        style=style("report.css", "dots.css", "decision.css"),
         picture={
             "candidates": plots.candidates_plot(decision),
             "writing": plots.writing_plot(decision),
@@ -74,7 +74,7 @@ def _template() -> Template:
     filters |= {"language": language_name, "pieces": pieces, "direction": direction}
     found = environment(**filters)
     found.globals |= {"more": more, "plain_share": share, "writing_names": WRITINGS, "FEW_WORDS": FEW_WORDS}
-    found.globals |= {"row_height": plots.ROW, "speed": SUSTAINED_FLOPS_PER_SECOND}
+    found.globals |= {"speed": SUSTAINED_FLOPS_PER_SECOND}
     return found.get_template("decision.html.jinja")
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from anadil.errors import UserError
 from anadil.languages import load_profile
-from anadil.report.facts import Estimate
+from anadil.report.estimate import Estimate
 from anadil.report.stored import Number, Part, Text, check, read
 from anadil.report.words import plain
 

@@ -6,7 +6,7 @@ from rich.table import Table
 from rich.text import Text
 
 from anadil.report.decision_facts import Candidate, Decision, Word
-from anadil.report.facts import Estimate
+from anadil.report.estimate import Estimate
 from anadil.report.pieces import Piece, pieces
 from anadil.report.words import number, ratio, share
 

@@ -1,7 +1,5 @@
 """What a run's own files say about it: read, never measured anew. What is absent stays absent."""
 
-import json
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +8,11 @@ from typing import Any, Literal
 from anadil.artifact import LOG, StageFolder
 from anadil.corpus.account import Account, Count
 from anadil.errors import UserError
-from anadil.languages import load_profile
+from anadil.evaluate.gates import Verdict, judge
+from anadil.recipe import Gate
+from anadil.report.estimate import Estimate, estimate, items
+from anadil.report.evaluation_facts import Evaluation, evaluation, language_name
+from anadil.report.run_files import is_finite, is_number, json_lines, json_object
 from anadil.report.words import Side, plain
 
 RUN, ACCOUNTING, ANSWERS = "run.json", "corpus/accounting.json", "evaluate/answers.jsonl"
@@ -18,21 +20,6 @@ DECISION, DECISION_PAGE = "tokenizer/decision.json", "tokenizer/decision.html"
 SHOWN_ANSWERS = 3
 HEADLINES: tuple[tuple[str, str], ...] = (("tokenizer", "tokens_per_word"), ("evaluate", "bits_per_byte"))
 """Stage and measure of the figures that open the report; of all of them less is better."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A figure, with its 95% interval where it has one."""
-
-    value: float
-    low: float | None = None
-    high: float | None = None
-
-    @property
-    def direction(self) -> Literal["better", "worse", "unclear"]:
-        """Of a change in a measure of which less is better; unclear where the interval includes zero."""
-        low, high = (self.value if end is None else end for end in (self.low, self.high))
-        return "unclear" if low <= 0 <= high else "better" if high < 0 else "worse"
 
 
 @dataclass(frozen=True)
@@ -45,6 +32,7 @@ class Change:
     before: Estimate | None
     after: Estimate
     difference: Estimate | None
+    items: int | None = None
 
     @property
     def verdict(self) -> Literal["better", "worse", "unclear", "none"]:
@@ -117,6 +105,8 @@ class RunFacts:
     curves: tuple[Curve, ...]
     answers: tuple[Answer, ...]
     answered: int
+    evaluation: Evaluation
+    verdicts: tuple[Verdict, ...]  # of the gates; none before they can be judged
     recommendation: str  # of a tokenizer, with its reason; "" where nothing was decided
 
     def metrics(self, stage: str) -> dict[str, float]:
@@ -156,13 +146,13 @@ class RunFacts:
 
     def _change(self, side: Side, stage: str, measure: str) -> Change | None:
         metrics, name = self.metrics(stage), f"{side}_{measure}"
-        before, after = _estimate(metrics, f"base_{name}"), _estimate(metrics, name)
+        before, after = estimate(metrics, f"base_{name}"), estimate(metrics, name)
         if after is None or not after.value:  # 0 tokens per word: there was no held-out text
             return None
-        difference = _estimate(metrics, f"{name}_change")
+        difference = estimate(metrics, f"{name}_change")
         if difference is None and before:
             difference = Estimate(after.value - before.value)
-        return Change(side, self.languages[side], measure, before, after, difference)
+        return Change(side, self.languages[side], measure, before, after, difference, items(metrics, name))
 
     @property
     def doubts(self) -> list[str]:
@@ -178,15 +168,19 @@ class RunFacts:
 
 
 def facts(run_folder: Path) -> RunFacts:
-    """Everything the report says about the run in `run_folder`; UserError if there is no run."""
-    record = _json(run_folder / RUN)
+    """Everything the report says about the run in `run_folder`.
+
+    UserError if there is no run, or a gate on what was not measured.
+    """
+    record = json_object(run_folder / RUN)
     if not record or not isinstance(record.get("recipe"), dict):
         raise UserError(f"no run at {run_folder}", hint="name the folder of a run: it holds run.json")
     recipe = record["recipe"]
     base, target = recipe.get("base") or {}, str(recipe.get("language", ""))
-    names: dict[Side, str] = {"target": _language(target), "original": _language(str(base.get("language", "")))}
-    answers = list(_answers(run_folder))
-    stages = [str(name) for name in recipe.get("stages", [])]
+    names: dict[Side, str] = {"target": language_name(target), "original": language_name(str(base.get("language", "")))}
+    answers = list(all_answers(run_folder))
+    stages = tuple(_stage(run_folder, str(name)) for name in recipe.get("stages", []))
+    metrics = next((stage.metrics for stage in stages if stage.name == "evaluate" and stage.metrics), {})
     path = str(base.get("path") or "")
     return RunFacts(
         name=plain(record.get("name", run_folder.name)),
@@ -194,11 +188,15 @@ def facts(run_folder: Path) -> RunFacts:
         revision=plain(base.get("revision") or "")[:12],
         language=plain(Path(target).stem),
         languages=names | {"other": "further languages"},
-        stages=tuple(_stage(run_folder, name) for name in stages),
+        stages=stages,
         sources=tuple(_sources(run_folder, recipe)),
-        curves=tuple(curve for name in stages if (curve := _curve(run_folder / name / LOG, name)).points),
+        curves=tuple(curve for stage in stages if (curve := _curve(run_folder, stage.name)).points),
         answers=tuple(answers[:SHOWN_ANSWERS]),
         answered=len(answers),
+        evaluation=evaluation(run_folder, recipe, metrics, names),
+        verdicts=tuple(
+            judge([Gate.model_validate(one) for one in recipe.get("gates") or []], metrics) if metrics else ()
+        ),
         recommendation=_recommendation(run_folder / DECISION),
     )
 
@@ -218,7 +216,7 @@ def _stage(run_folder: Path, name: str) -> Stage:
         int(manifest.get("attempt", 1)),
         float(seconds.get("wall", 0.0)),
         float(seconds.get("cpu", 0.0)),
-        {plain(k): v for k, v in manifest.get("metrics", {}).items() if _is_number(v)},
+        {plain(k): v for k, v in manifest.get("metrics", {}).items() if is_number(v)},
         {plain(k): plain(v) for k, v in manifest.get("inputs", {}).items()},
         {plain(k): int(v["bytes"]) for k, v in manifest.get("outputs", {}).items()},
         {plain(k): plain(v) for k, v in manifest.get("environment", {}).items() if v is not None},
@@ -227,7 +225,7 @@ def _stage(run_folder: Path, name: str) -> Stage:
 
 def _sources(run_folder: Path, recipe: dict[str, Any]) -> Iterator[Source]:
     stated = {source["name"]: source for source in (recipe.get("corpus") or {}).get("sources", [])}
-    for name, parts in (_json(run_folder / ACCOUNTING) or {}).items():
+    for name, parts in (json_object(run_folder / ACCOUNTING) or {}).items():
         source = stated.get(name, {})
         account = Account(_count(parts["read"]), unreadable=int(parts.get("unreadable_lines", 0)))
         account.by_verdict.update({plain(verdict): _count(count) for verdict, count in parts["verdicts"].items()})
@@ -235,70 +233,32 @@ def _sources(run_folder: Path, recipe: dict[str, Any]) -> Iterator[Source]:
             for reason, count in step["changed"].items():
                 account.changes[plain(step["step"])][plain(reason)] = _count(count)
         licence, weight = plain(source.get("licence", "")), source.get("weight")
-        weight = float(weight) if _is_number(weight) else None
-        yield Source(plain(name), _language(source.get("language", "")), licence, weight, account)
+        weight = float(weight) if is_number(weight) else None
+        yield Source(plain(name), language_name(source.get("language", "")), licence, weight, account)
 
 
 def _count(parts: dict[str, int]) -> Count:
     return Count(parts.get("documents", 0), parts.get("bytes", 0), parts.get("words", 0))
 
 
-def _curve(log: Path, stage: str) -> Curve:
+def _curve(run_folder: Path, stage: str) -> Curve:
     points: dict[str, list[tuple[int, float]]] = {}
-    for row in _lines(log):
+    for row in json_lines(run_folder / stage / LOG):
         for key, value in row.items():
-            if key != "step" and _is_number(value) and math.isfinite(value) and _is_number(row.get("step")):
+            if key != "step" and is_finite(value) and is_number(row.get("step")):
                 points.setdefault(plain(key), []).append((int(row["step"]), float(value)))
-    return Curve(plain(stage), points)
+    return Curve(stage, points)
 
 
-def _answers(run_folder: Path) -> Iterator[Answer]:
-    for row in _lines(run_folder / ANSWERS):
+def all_answers(run_folder: Path) -> Iterator[Answer]:
+    """Every held-out question of a run with its answers, in the order of the file."""
+    for row in json_lines(run_folder / ANSWERS):
         texts = {key: plain(value) for key, value in row.items() if isinstance(value, str)}
         if "question" in texts:
             yield Answer(texts["question"], texts.get("base_answer"), texts.get("answer"), texts.get("reference"))
 
 
 def _recommendation(decision: Path) -> str:
-    said = (_json(decision) or {}).get("recommendation") or {}
+    said = (json_object(decision) or {}).get("recommendation") or {}
     label, reason = (plain(said.get(key) or "") for key in ("label", "reason"))
     return reason if reason.startswith(label) else f"{label}: {reason}".removesuffix(": ")
-
-
-def _estimate(metrics: dict[str, float], name: str) -> Estimate | None:
-    value = metrics.get(name)
-    return None if value is None else Estimate(value, metrics.get(f"{name}_low95"), metrics.get(f"{name}_high95"))
-
-
-def _language(code: str) -> str:
-    try:
-        return plain(load_profile(code).name)
-    except UserError:
-        return plain(Path(code).stem) or "unnamed language"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    try:
-        value = json.loads(path.read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Objects of a jsonl file; lines that are none (a torn last one) are passed over. A text may hold U+2028."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    except FileNotFoundError:
-        return
-    for line in lines:
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict):
-            yield row

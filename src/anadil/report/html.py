@@ -16,38 +16,42 @@ from anadil.report import plots
 from anadil.report.corpus_card import PAGE as CARD_PAGE
 from anadil.report.corpus_card import write_card
 from anadil.report.decision import write_page
+from anadil.report.evaluation_page import context
 from anadil.report.facts import DECISION, DECISION_PAGE, Change, Curve, RunFacts, Source, facts
+from anadil.report.markdown import MARKDOWN, markdown
 from anadil.report.page import environment, figure, style
-from anadil.report.words import Side, number, percent, plain, signed, words
+from anadil.report.words import Side, number, percent, signed, words
 
 REPORT, CORPUS = "report.html", "corpus"
 LONGEST_ANSWER = 1_200
 RATES = ("lr", "learning_rate")
+ANSWERS, ON_THE_WAY = "answers_bits_per_byte", "Measured on the way, on a sample."
 
 
-def write(run_folder: Path, verdicts: Sequence[tuple[bool, str]] = ()) -> Path:
-    """Write `run_folder/report.html` from what the run's stages left; `verdicts` are (passed, text) of its gates.
+def write(run_folder: Path) -> Path:
+    """Write report.html, and report.md with the same facts, from what the run's stages left.
 
     Where the tokenizer was decided, its page too, which the report links to. The same files give the same bytes.
     UserError if `run_folder` holds no run.
     """
-    path = run_folder / REPORT
+    path, run = run_folder / REPORT, facts(run_folder)
     if (run_folder / DECISION).is_file():
         write_page(run_folder / DECISION)
     if (run_folder / CORPUS / "sources.json").is_file():
         write_card(run_folder / CORPUS)
-    durable.write_text(path, render(facts(run_folder), verdicts), "report")
+    durable.write_text(run_folder / MARKDOWN, markdown(run), "report.md")
+    durable.write_text(path, render(run), "report")
     return path
 
 
-def render(run: RunFacts, verdicts: Sequence[tuple[bool, str]] = ()) -> str:
+def render(run: RunFacts) -> str:
     """The page; sections without facts are absent. Every text is escaped."""
     templates = environment(change=partial(figure, show=signed), shorten=shorten, quote=shlex.quote)
     return templates.get_template("report.html.jinja").render(
+        context(run),
         run=run,
         version=anadil.__version__,
-        style=style("report.css"),
-        verdicts=[(passed, plain(text)) for passed, text in verdicts],
+        style=style("report.css", "dots.css", "evaluation.css"),
         cards=[card(change) for change in run.changes],
         panels=[panel for curve in run.curves for panel in panels(curve, run.languages)],
         reasons=reasons(run.sources),
@@ -100,8 +104,9 @@ def panels(curve: Curve, languages: dict[Side, str]) -> list[Panel]:
     measured: dict[str, str] = {f"{side}_bits_per_byte": side for side in languages}
     loss = _panel(curve, {"loss": "loss"}, {"loss": "nats a token"}, "training loss", _loss_note(curve))
     names = {str(side): name for side, name in languages.items()}
-    held_out = _panel(curve, measured, names, "held-out bits per byte", "Measured on the way, on a sample.")
-    return [panel for panel in (loss, held_out) if panel]
+    held_out = _panel(curve, measured, names, "held-out bits per byte", ON_THE_WAY)
+    answers = _panel(curve, {ANSWERS: "target"}, {"target": "answers"}, "bits per byte of held-out answers", ON_THE_WAY)
+    return [panel for panel in (loss, held_out, answers) if panel]
 
 
 def _panel(curve: Curve, styles: dict[str, str], names: dict[str, str], title: str, note: str) -> Panel | None:

@@ -7,6 +7,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from anadil.report.dots import ROW
+from anadil.report.road_plot import HEIGHT
 from anadil.report.words import duration, number, size
 
 _HERE = Path(__file__).parent
@@ -18,6 +20,7 @@ def environment(**filters: Any) -> Environment:
         loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     found.filters |= {"figure": figure, "duration": duration, "size": size} | filters
+    found.globals |= {"row_height": ROW, "road_height": HEIGHT}
     return found
 
 

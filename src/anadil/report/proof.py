@@ -16,7 +16,7 @@ from anadil.report import proof_words as words
 from anadil.report.page import environment, figure, style
 from anadil.report.proof_facts import BASE, FEW_DOCUMENTS, START, Proof, proof_facts, read_proof, seconds_of
 from anadil.report.proof_terminal import terminal_page
-from anadil.report.words import duration, number, ratio, share
+from anadil.report.words import bits, duration, number, ratio, share
 
 PAGE = "proof.html"
 ABSENT = Markup('<span class="none">not measured</span>')
@@ -44,7 +44,7 @@ def render(proof: Proof) -> str:
     return _template().render(
         p=proof,
         version=anadil.__version__,
-        style=style("report.css", "decision.css", "proof.css"),
+        style=style("report.css", "dots.css", "decision.css", "proof.css"),
         looks=plots.looks(proof),
         plots=[plot for plot in (plots.by_text(proof), plots.by_seconds(proof)) if plot],
         against=words.against(proof),
@@ -62,19 +62,11 @@ def _template() -> Template:
     return found.get_template("proof.html.jinja")
 
 
-def difference(value: float) -> str:
-    """A change of bits per byte, with its sign and as many decimals as bits per byte have."""
-    if abs(value) >= 1000:
-        return number(value)
-    text = f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
-    return text[1:] if text[1:] == "0.000" else text
-
-
 SHOWS: dict[str, Callable[[float], str]] = {
     "figure": number,
     "whole": lambda value: number(round(value)),
     "bits": ratio,
-    "difference": difference,
+    "difference": bits,
     "share": share,
     "part": lambda value: f"{100 * value:.1f}%",
     "times": lambda value: f"{value:.2f}×",

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from anadil.report.decision_facts import language_name
-from anadil.report.facts import Estimate
+from anadil.report.estimate import Estimate
 from anadil.report.stored import Number, Part, Text, check, read
 
 PROOF = "proof.json"

@@ -8,8 +8,8 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from anadil.report.decision_plots import nice_ticks, tick
-from anadil.report.facts import Estimate
+from anadil.report.dots import nice_ticks, tick
+from anadil.report.estimate import Estimate
 from anadil.report.proof_facts import BASE, START, Candidate, Proof, seconds_of
 from anadil.report.words import ratio
 

@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from anadil.report.facts import Estimate
+from anadil.report.estimate import Estimate
 from anadil.report.proof_facts import BASE, Candidate, Comparison, Proof, seconds_of
 from anadil.report.proof_words import against, caveats, headline, hours, reason
 from anadil.report.words import number, ratio, share

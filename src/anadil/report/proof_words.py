@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from anadil.report.facts import Estimate
+from anadil.report.estimate import Estimate
 from anadil.report.proof_facts import BASE, FEW_DOCUMENTS, Candidate, Proof, seconds_of
 from anadil.report.words import duration, number, ratio, share
 

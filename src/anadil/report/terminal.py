@@ -3,15 +3,18 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from anadil.corpus.account import KEPT
-from anadil.report.facts import DECISION_PAGE, Answer, Change, Estimate, RunFacts, Source, facts
+from anadil.report.estimate import Estimate
+from anadil.report.evaluation_terminal import Section, evaluation_sections, table, verdict_section
+from anadil.report.evaluation_words import answers_said
+from anadil.report.facts import DECISION_PAGE, Answer, Change, RunFacts, Source, facts
 from anadil.report.plots import thin
-from anadil.report.words import duration, number, percent, plain, signed, size, words
+from anadil.report.words import duration, number, percent, signed, size, words
 
 VERDICTS = {
     "better": ("▼ better", "green"),
@@ -26,15 +29,15 @@ NOTE = (
 )
 
 
-def print_report(run_folder: Path, console: Console | None = None, verdicts: Sequence[tuple[bool, str]] = ()) -> None:
-    """Print what report.html says, but for the evidence; `verdicts` are (passed, text) of the run's gates.
+def print_report(run_folder: Path, console: Console | None = None) -> None:
+    """Print what report.html says, but for the evidence.
 
     UserError if `run_folder` holds no run.
     """
     console = console or Console(highlight=False)
     run = facts(run_folder)
     console.print(_title(run))
-    for heading, content in _sections(run, verdicts):
+    for heading, content in _sections(run):
         console.print()
         console.print(Text(heading, "bold"))
         for part in content:
@@ -46,45 +49,36 @@ def _title(run: RunFacts) -> Text:
     return title.append(f"from {run.base}" if run.base else "trained from nothing")
 
 
-def _sections(run: RunFacts, verdicts: Sequence[tuple[bool, str]]) -> Iterator[tuple[str, list[RenderableType]]]:
+def _sections(run: RunFacts) -> Iterator[Section]:
     if run.doubts:
         yield "Read this first", [Text(doubt) for doubt in run.doubts]
+    if any(stage.name == "evaluate" for stage in run.stages):
+        yield verdict_section(run)
     if run.changes:
         yield "Before and after", [_changes(run), Text(NOTE, "dim")]
-    if verdicts:
-        yield "Gates", [_gate(passed, plain(text)) for passed, text in verdicts]
+    yield from evaluation_sections(run)
     if run.answers:
         heading = f"Answers: {len(run.answers)} of {run.answered} held-out questions, the first of the file, not picked"
-        yield heading, [_answer(answer) for answer in run.answers]
+        told = [Text(said, "dim")] if (said := answers_said(run.evaluation.metrics)) else []
+        yield heading, [*told, *(_answer(answer) for answer in run.answers)]
     if curves := list(_curves(run)):
-        yield "Training", [_table(("", "", "first", "last"), curves, wrap=1)]
+        yield "Training", [table(("", "", "first", "last"), curves, wrap=1)]
     if vocabulary := _vocabulary(run.metrics("tokenizer")):
         yield "Vocabulary", [Text(vocabulary), *_recommendation(run)]
     if run.sources:
         header = ("documents of", "read", "training", "held out", "rejected")
-        yield "Corpus", [_table(header, [_source(source) for source in run.sources], wrap=4)]
+        yield "Corpus", [table(header, [_source(source) for source in run.sources], wrap=4)]
     if run.done:
         rows = [(s.name, duration(s.wall_seconds), duration(s.cpu_seconds)) for s in run.done]
         rows.append(("all", duration(run.wall_seconds), duration(run.cpu_seconds)))
-        yield "Time", [_table(("stage", "wall clock", "CPU"), rows), *_attempts(run)]
+        yield "Time", [table(("stage", "wall clock", "CPU"), rows), *_attempts(run)]
     if run.exported:
         yield "Files", [Text(f"export/{name}  {size(count)}") for name, count in run.exported.items()]
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str | Text]], wrap: int = 0) -> Table:
-    """Columns of numbers to the right; the first and the column `wrap` hold text and may take several lines."""
-    table = Table(box=None, pad_edge=False, header_style="dim", padding=(0, 2, 0, 0))
-    for index, name in enumerate(header):
-        text = index in (0, wrap)
-        table.add_column(name, justify="left" if text else "right", no_wrap=not text, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-    return table
-
-
 def _changes(run: RunFacts) -> Table:
     rows = [(words(f"{c.side}_{c.measure}", run.languages), *_figures(c)) for c in run.changes]
-    return _table(("", "before", "after", "change"), rows, wrap=3)
+    return table(("", "before", "after", "change"), rows, wrap=3)
 
 
 def _figures(change: Change) -> tuple[str, str, Text]:
@@ -101,10 +95,6 @@ def _interval(difference: Estimate) -> str:
         return ""
     zero = ", includes zero" if difference.low <= 0 <= difference.high else ""
     return f", 95% {signed(difference.low)} to {signed(difference.high)}{zero}"
-
-
-def _gate(passed: bool, text: str) -> Text:
-    return Text.assemble(("✓ passed  ", "green") if passed else ("✗ failed  ", "red"), text)
 
 
 def _answer(answer: Answer) -> Table:
@@ -126,7 +116,7 @@ def _short(text: str) -> str:
 
 def _curves(run: RunFacts) -> Iterator[tuple[str, str, str, str]]:
     for curve in run.curves:
-        for key in ("loss", *(f"{side}_bits_per_byte" for side in run.languages)):
+        for key in ("loss", *(f"{side}_bits_per_byte" for side in (*run.languages, "answers"))):
             if len(points := curve.points.get(key, [])) > 1:
                 name = "training loss, nats a token" if key == "loss" else words(key, run.languages)
                 values = [value for _, value in points]
