@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anadil.shares import LEAST_ITEMS, metrics, paired_change, share
+from anadil.shares import LEAST_ITEMS, metrics, paired_change, share, share_of
 
 TRIALS = 2_000
 FLAGS = st.lists(st.booleans(), min_size=1, max_size=80)
@@ -19,6 +19,28 @@ def test_coverage_of_a_share(truth: float, items: int) -> None:
     assert 0.90 <= sum(one.low95 <= truth <= one.high95 for one in draws) / TRIALS <= 1.0
     mean = np.mean([_covered(rng, truth, items) for truth in rng.random(TRIALS)])
     assert 0.94 <= mean <= 0.965  # over all truths: at one the count jumps
+
+
+@given(FLAGS)
+def test_items_that_hold_all_or_nothing_have_the_interval_of_a_share(flags: list[bool]) -> None:
+    assert share_of(sum(flags), len(flags)) == share(flags)
+
+
+@pytest.mark.parametrize("ties", [0.1, 0.5, 0.9])
+def test_coverage_where_ties_hold_a_half(ties: float) -> None:
+    """At least what is said; with many ties more, for such items vary less than the interval takes them to."""
+    rng, truth, held = np.random.default_rng(3), ties / 2 + (1 - ties) * 0.6, 0
+    for _ in range(TRIALS):
+        values = np.where(rng.random(LEAST_ITEMS) < ties, 0.5, rng.random(LEAST_ITEMS) < 0.6)
+        one = share_of(float(values.sum()), LEAST_ITEMS)
+        held += one.low95 <= truth <= one.high95
+    assert held / TRIALS >= 0.94
+
+
+@pytest.mark.parametrize(("held", "count"), [(0, 0), (2, 1), (-1, 3)])
+def test_what_items_cannot_hold(held: float, count: float) -> None:
+    with pytest.raises(ValueError, match="items"):
+        share_of(held, count)
 
 
 def _covered(rng: np.random.Generator, truth: float, items: int) -> bool:

@@ -27,6 +27,13 @@ from anadil.tokenizer.surgery import Size, build, pre_tokenizer_of
 from tests.corpus.documents import pdf
 from tests.roads import FROM_NOTHING, IN_PLACE, SHAPE, make_texts, write_road, write_texts
 
+TURKISH = json.dumps(
+    {
+        "question": "Aşağıdaki cümlelerden hangisi geçen yıl yayımlanan kitapların neden basıldığını açıklıyor?",
+        "choices": ["Okuyucular daha fazlasını istediği için", "Matbaanın elinde boş kağıt kaldığı için"],
+        "answer": 0,
+    }
+)
 LIGHT = ["corpus", "tokenizer", "encode"]
 
 
@@ -281,6 +288,40 @@ CASES = [
     ),
     Case("sft two ways at once", _nothing, ('method = "full"', "dora"), ("sft.method=full", "sft.dora=true")),
     Case(
+        "evaluate a question without an answer",
+        _append("questions.jsonl", b'{"id": "9", "question": "N\xc9\x99 vaxt?"}\n'),
+        ("questions.jsonl, line 5", "reference"),
+    ),
+    Case(
+        "evaluate a task of another language",
+        lambda r: _task(r, TURKISH),
+        ("exam.jsonl", "look like tr", "not az", 'language = "tr"'),
+    ),
+    Case(
+        "evaluate a task without answers",
+        lambda r: _task(r, '{"question": "Bir?", "choices": ["a", "b"]}'),
+        ("exam.jsonl, line 1", "answer"),
+    ),
+    Case(
+        "evaluate questions to a model without a template",
+        _nothing,
+        ("evaluate.questions", "no chat template", "add the stage sft"),
+        (f"stages={[*LIGHT, 'transfer', 'export', 'evaluate']}",),
+    ),
+    Case(
+        "evaluate a gate of two bounds",
+        _nothing,
+        ("gates", "one of"),
+        ("gates=[{metric='answers_token_f1', max=1.0, min=0.0}]",),
+    ),
+    Case(
+        "evaluate a canary without a secret",
+        lambda r: (r.parent / "canaries.jsonl").write_text('{"id": "1", "prefix": "Kod:"}\n'),
+        ("canaries.jsonl, line 1", "secret"),
+        ("evaluate.safety.canaries=canaries.jsonl",),
+    ),
+    Case("evaluate no such word list", _nothing, ("word_list", "none.txt"), ("evaluate.produced.word_list=none.txt",)),
+    Case(
         "half a surrogate pair",
         _append("az.jsonl", b'{"text": "bir \\ud83d"}\n'),
         ("az.jsonl", "line 61", "surrogate", 'on_error = "skip"'),
@@ -337,6 +378,12 @@ def _source_of(name: str, write: Callable[[Path], object]) -> Callable[[Path], N
     return break_it
 
 
+def _task(recipe: Path, row: str) -> None:
+    (recipe.parent / "exam.jsonl").write_text(row + "\n")
+    task = 'name = "exam"\npath = "exam.jsonl"\nprompt = "{{question}}"\nchoices = "choices"\n'
+    recipe.write_text(recipe.read_text() + f"\n[[evaluate.tasks]]\n{task}")
+
+
 def _truncated(recipe: Path) -> None:
     data = gzip.compress((recipe.parent / "az.jsonl").read_bytes())
     (recipe.parent / "az.jsonl.gz").write_bytes(data[: len(data) // 2])
@@ -345,7 +392,8 @@ def _truncated(recipe: Path) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_bad_input(tmp_path: Path, case: Case) -> None:
-    stages = [*LIGHT, "transfer", "sft"] if case.name.startswith("sft") else LIGHT
+    chat = [*LIGHT, "transfer", "sft"]
+    stages = {"sft": chat, "evaluate": [*chat, "export", "evaluate"]}.get(case.name.split()[0], LIGHT)
     recipe = write_road(tmp_path / "in", stages=stages)
     case.break_it(recipe)
     before = files(tmp_path / "in")

@@ -4,6 +4,8 @@ import json
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -98,4 +100,6 @@ def test_dying_at_some_steps_of_the_light_stages(tmp_path: Path, action: str) ->
 @pytest.mark.e2e
 def test_dying_at_any_step_of_the_whole_road(tmp_path: Path) -> None:
     pytest.importorskip("torch")
-    assert die_everywhere(tmp_path, None, "kill") > 150
+    # in a process of its own: one in which torch has had threads must not be forked
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:
+        assert fresh.submit(die_everywhere, tmp_path, None, "kill").result() > 150

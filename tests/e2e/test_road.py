@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from anadil.bootstrap import LEAST_DOCUMENTS
 from anadil.recipe import STAGES
 from tests.e2e.conftest import Road, anadil
 
@@ -28,8 +29,8 @@ def test_every_stage_is_done_and_says_what_it_measured(road: Road) -> None:
     assert metrics["transfer"]["new_rows"] > 0
     assert metrics["pretrain"]["steps"] == 6
     assert metrics["sft"]["kept_dialogues"] == 8
-    low, value, high = (metrics["evaluate"][f"target_bits_per_byte_change{end}"] for end in ("_low95", "", "_high95"))
-    assert low <= value <= high
+    few = metrics["evaluate"]["target_bits_per_byte_items"] < LEAST_DOCUMENTS
+    assert ("target_bits_per_byte_change_low95" in metrics["evaluate"]) != few
     assert metrics["evaluate"]["answers_items"] == 4
 
 
@@ -102,6 +103,7 @@ def test_a_failed_gate_ends_with_3_also_when_nothing_ran(road: Road) -> None:
     done = anadil("run", str(road.recipe), "--set", missing, cwd=road.home)
     assert done.returncode == 2
     assert "target_bits_per_byte" in done.stderr
+    assert anadil("run", str(road.recipe), cwd=road.home).returncode == 0, "its own gates hold, as before"
 
 
 def test_chat_answers_piped_questions(road: Road) -> None:

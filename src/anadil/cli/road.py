@@ -90,16 +90,20 @@ def show(run: str, as_json: bool) -> None:
 @click.argument("run_a", metavar="RUN_A")
 @click.argument("run_b", metavar="RUN_B")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def compare(run_a: str, run_b: str, as_json: bool) -> None:
-    """Show the metrics of two runs side by side.
+@click.option(
+    "--html", type=click.Path(path_type=Path), metavar="FILE", help="Write both runs side by side as one HTML page."
+)
+def compare(run_a: str, run_b: str, as_json: bool, html: Path | None) -> None:
+    """Show two runs side by side: every metric, or with --html all that a report shows.
 
     Examples:
     anadil compare quickstart my-bot
     anadil compare runs/a runs/b --json
+    anadil compare runs/a runs/b --html compare.html
     """
     from anadil.commands.run import compare_runs
 
-    compare_runs(run_folder_of(run_a), run_folder_of(run_b), as_json=as_json)
+    compare_runs(run_folder_of(run_a), run_folder_of(run_b), as_json=as_json, html=html)
 
 
 @root.command()

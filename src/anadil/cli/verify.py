@@ -1,4 +1,4 @@
-"""Commands around the chat model: what it would learn from, and whether what leaves is what was trained."""
+"""Commands around the chat model: what it learns from, whether what leaves is what was trained, what people choose."""
 
 import sys
 from pathlib import Path
@@ -56,3 +56,48 @@ def verify_delivered(run: str, as_json: bool) -> None:
 
     if not verify_run(run_folder_of(run), as_json=as_json):
         sys.exit(GATE_FAILED)
+
+
+@root.command()
+@click.argument("run_a", metavar="RUN_A")
+@click.argument("run_b", metavar="RUN_B")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="Port to listen on.")
+@click.option("--out", type=click.Path(path_type=Path), help="File of the votes; default RUN_A/review/RUN_B.sqlite.")
+@click.option("--seed", type=int, help="Of the orders; default: one drawn when the file of the votes is made.")
+@click.option("--results", "shows", is_flag=True, help="Print what the votes say; serves nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
+@click.option("--export", "file", type=click.Path(path_type=Path), help="Write preference pairs there; serves nothing.")
+def review(
+    run_a: str,
+    run_b: str,
+    host: str,
+    port: int,
+    out: Path | None,
+    seed: int | None,
+    shows: bool,
+    as_json: bool,
+    file: Path | None,
+) -> None:
+    """Serve a page on which people choose the better of two answers without knowing whose they are.
+
+    RUN_B may be `base`: then the answers of RUN_A's base are the other side. Whoever has the link that it prints can
+    vote. The votes are kept, and the same command goes on with them.
+
+    Examples:
+    anadil review quickstart base
+    anadil review my-bot other-bot --host 0.0.0.0 --port 8080
+    anadil review quickstart base --results
+    anadil review quickstart base --export preferences.jsonl
+    """
+    from anadil.commands.review import export_preferences, serve_review, show_results
+
+    if as_json and not shows:
+        raise click.UsageError("--json belongs to --results")
+    folder_a, folder_b = run_folder_of(run_a), None if run_b == "base" else run_folder_of(run_b)
+    if shows:
+        show_results(folder_a, folder_b, out, as_json=as_json)
+    if file:
+        export_preferences(folder_a, folder_b, out, file)
+    if not shows and not file:
+        serve_review(folder_a, folder_b, out, seed, host=host, port=port)

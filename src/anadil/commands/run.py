@@ -47,9 +47,9 @@ def run_recipe(name: str, settings: list[str], folder: Path | None, runs: Path, 
         outcome = run(recipe, path, folder, context, rerun=rerun)
     verdicts = judge(recipe.gates, outcome.metrics["evaluate"]) if "evaluate" in recipe.stages else []
     if outcome.ran or not _is_current(folder / "report.html", recipe):
-        write(folder, verdicts=[(v.passed, v.text) for v in verdicts])
+        write(folder)
     if outcome.ran:
-        print_report(folder, verdicts=[(v.passed, v.text) for v in verdicts])
+        print_report(folder)
     else:
         print(f"Everything is done; nothing to run. Report: {folder / 'report.html'}")
         for verdict in verdicts:
@@ -160,13 +160,9 @@ def show_run(folder: Path, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(stored(folder), indent=2, ensure_ascii=False))
         return
-    from anadil.evaluate.gates import judge
     from anadil.report import print_report
 
-    recipe = Recipe.model_validate(json.loads((folder / RUN).read_bytes())["recipe"])
-    metrics = stored(folder)["metrics"]
-    verdicts = judge(recipe.gates, metrics.get("evaluate", {})) if "evaluate" in metrics else []
-    print_report(folder, verdicts=[(verdict.passed, verdict.text) for verdict in verdicts])
+    print_report(folder)
 
 
 def stored(folder: Path) -> dict[str, Any]:
@@ -195,12 +191,18 @@ def _json(path: Path) -> dict[str, Any] | None:
     return value
 
 
-def compare_runs(a: Path, b: Path, *, as_json: bool) -> None:
-    """Print the metrics of two runs side by side."""
+def compare_runs(a: Path, b: Path, *, as_json: bool, html: Path | None = None) -> None:
+    """Print the metrics of two runs side by side; write the page of both where one is asked for."""
     from anadil.report.compare import compare, print_comparison
 
     rows = compare(a, b)
+    if html:
+        from anadil.report.compare_page import write_comparison
+
+        write_comparison(a, b, html)
     if as_json:
         print(json.dumps([vars(row) for row in rows], indent=2, ensure_ascii=False))
-    else:
-        print_comparison(rows, a.name, b.name)
+        return
+    print_comparison(rows, a.name, b.name)
+    if html:
+        print(f"\nBoth on one page: {html}")
