@@ -3,18 +3,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.evaluate.asked import AZ, Noted, ask
 from tests.evaluate.task_rows import BELEBELE, INCLUDE, PIQA, write_rows
-from tests.evaluate.test_tasks import Noted, ask, score_by_hand
+from tests.evaluate.test_tasks import score_by_hand
 
 from anadil.errors import UserError
 from anadil.evaluate.tasks import check
-from anadil.languages import load_profile
 from anadil.progress import silent
 from anadil.recipe import Task
 
 pytest.importorskip("lm_eval")
 
-AZ = load_profile("az")
 Make = Callable[..., Task]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
+from tests.evaluate.asked import AZ, Noted, ask, opener
 from tests.evaluate.task_rows import BELEBELE, EXAM, write_rows
 from tests.export.conftest import make_model
 
@@ -16,9 +17,8 @@ from anadil.engines.protocol import GenerateParams
 from anadil.errors import UserError
 from anadil.evaluate.answers import words
 from anadil.evaluate.bits_per_byte import first_id
-from anadil.evaluate.tasks import Opener, check, measure
+from anadil.evaluate.tasks import check, measure
 from anadil.export.gguf import write_gguf
-from anadil.languages import load_profile
 from anadil.progress import silent
 from anadil.recipe import Task
 from anadil.tokenizer.chat import BOS, CONTROL_TOKENS, encode_plain
@@ -26,35 +26,7 @@ from anadil.tokenizer.load import load_tokenizer
 
 pytest.importorskip("lm_eval")
 
-AZ = load_profile("az")
 PROMPT = "Sual: {{question}}\nCavab:"
-Measured = tuple[dict[str, list[dict[str, Any]]], dict[str, float]]
-
-
-def opener(folder: Path) -> Opener:
-    def opened() -> Any:
-        from anadil.model.load import load
-
-        tokenizer = load_tokenizer(folder)
-        return load(folder), tokenizer, first_id(folder, tokenizer)
-
-    return opened
-
-
-def ask(
-    folder: Path, *tasks: Task, base: Path | None = None, seen: Sequence[str] = (), lines: list[str] | None = None
-) -> Measured:
-    progress = silent() if lines is None else Noted(lines)
-    checked = check(tasks, AZ, progress)
-    return measure(checked, opener(folder), opener(base) if base else None, seen, AZ, progress, rounds=100)
-
-
-class Noted:
-    def __init__(self, lines: list[str]):
-        self.lines, self.task = lines, silent().task
-
-    def line(self, text: str) -> None:
-        self.lines.append(text)
 
 
 @pytest.fixture

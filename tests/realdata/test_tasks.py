@@ -12,7 +12,9 @@ from anadil.evaluate.tasks import check
 from anadil.languages import load_profile
 from anadil.progress import silent
 from anadil.recipe import Task
-from tests.evaluate.test_tasks import ask
+from tests.evaluate.asked import ask
+
+pytest.importorskip("lm_eval", reason="the extra 'tasks'")
 
 DATA = Path(os.environ.get("ANADIL_DATA") or Path(__file__).parents[3] / "shared/data") / "eval"
 BASE = Path(anadil.__file__).parent / "quickstart" / "base"
