@@ -3,7 +3,7 @@
     python benchmarks/bench_gates.py --work work
 
 All are runs of the quickstart, whole processes of `anadil run`: as it is; with dialogues answered in circles; with
-dialogues answered in English; fine-tuned whole at a rate at which English goes; with a secret in the texts of the corpus.
+dialogues answered in English; fine-tuned whole at a rate at which English goes; with a secret in the texts it reads.
 Gates ask for steady prose, the target language, English no worse than so much, and a secret that nobody can make it
 say. Appends a row to results/gates.jsonl.
 """
